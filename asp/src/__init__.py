@@ -1,0 +1,1 @@
+"""Causal worlds: the rule language, the rule learner, the planner, justifications."""

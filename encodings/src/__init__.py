@@ -1,0 +1,1 @@
+"""Classifiers as data, their encodings, and the oracles that run them."""

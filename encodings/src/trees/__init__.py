@@ -1,0 +1,1 @@
+"""Tree ensembles: the data structure, its cells, and the best-first oracle."""

@@ -1,0 +1,1 @@
+"""All minimal sets of both kinds: map solver, MARCO, hitting-set dualisation."""

@@ -1,0 +1,1 @@
+"""Smallest hitting sets by three interchangeable back ends, and smallest explanations."""

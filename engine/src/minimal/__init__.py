@@ -1,0 +1,1 @@
+"""One minimal set over a monotone predicate: one algorithm per file."""

@@ -1,0 +1,171 @@
+"""Oracles decide free sets and show why; cascades put cheap ones before exact ones.
+
+    Oracle.decide(free sets) -> answers, one each, in order
+
+A free set holds the features that may move within the region; all others keep the
+instance's values.  `Recall` remembers evidence: a counterexample decides every free
+set that contains what it moved, a core every free set that is disjoint from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from .budget import Meter
+from .facts import Facts
+from .problem import ExplanationProblem
+from .space import FeatureSet
+
+__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed"]
+
+
+class Oracle(Protocol):
+    """Answers whether the decision can change when only some features are free.
+
+    An incomplete oracle answers `Unknown(INCOMPLETE)` where it cannot show its side.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for statistics."""
+        ...
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Decide each free set within the budget.
+
+        Parameters
+        ----------
+        free_sets
+            Feature indices that may move; immutable features are ignored.
+        meter
+            Budget of the run; when it is exhausted the rest is answered `Unknown`.
+        """
+        ...
+
+
+@dataclass
+class OracleCounts:
+    """How often an oracle was asked and what it said."""
+
+    calls: int = 0
+    rounds: int = 0
+    counterexamples: int = 0
+    entailed: int = 0
+    unknown: int = 0
+
+    def record(self, answers: Sequence[Answer]) -> None:
+        """Add one batch."""
+        self.calls += len(answers)
+        self.rounds += 1
+        for answer in answers:
+            match answer:
+                case Counterexample():
+                    self.counterexamples += 1
+                case Entailed():
+                    self.entailed += 1
+                case Unknown():
+                    self.unknown += 1
+
+
+class Counted:
+    """An oracle that counts its questions (calls) and batches (rounds)."""
+
+    def __init__(self, inner: Oracle) -> None:
+        self.inner = inner
+        self.counts = OracleCounts()
+
+    @property
+    def name(self) -> str:
+        """Name of the oracle inside."""
+        return self.inner.name
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Pass the question on and count it."""
+        answers = self.inner.decide(free_sets, meter)
+        self.counts.record(answers)
+        meter.spend(len(free_sets))
+        return answers
+
+
+@dataclass
+class Cascade:
+    """Oracles in order of cost: what one leaves unknown goes to the next.
+
+    Parameters
+    ----------
+    oracles
+        Cheapest first; the last one should be complete.
+    """
+
+    oracles: Sequence[Oracle]
+    name: str = field(default="cascade")
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Ask each oracle what the earlier ones could not settle."""
+        answers: list[Answer] = [Unknown(UnknownReason.INCOMPLETE)] * len(free_sets)
+        open_positions = list(range(len(free_sets)))
+        for oracle in self.oracles:
+            if not open_positions:
+                break
+            reason = meter.exhausted()
+            if reason is not None:
+                for i in open_positions:
+                    answers[i] = Unknown(reason)
+                break
+            batch = oracle.decide([free_sets[i] for i in open_positions], meter)
+            for i, answer in zip(open_positions, batch, strict=True):
+                answers[i] = answer
+            open_positions = [i for i in open_positions if isinstance(answers[i], Unknown)]
+        return answers
+
+
+class Recall:
+    """An oracle in front of another that answers from remembered evidence."""
+
+    def __init__(self, inner: Oracle, facts: Facts | None = None) -> None:
+        self.inner = inner
+        self.facts = facts if facts is not None else Facts()
+
+    @property
+    def name(self) -> str:
+        """Name of the oracle inside."""
+        return self.inner.name
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Answer from memory where possible, ask and remember otherwise."""
+        answers: list[Answer | None] = [self.facts.recall(free) for free in free_sets]
+        asked = [i for i, answer in enumerate(answers) if answer is None]
+        if asked:
+            batch = self.inner.decide([free_sets[i] for i in asked], meter)
+            for i, answer in zip(asked, batch, strict=True):
+                self.facts.remember(answer)
+                answers[i] = answer
+        return [answer for answer in answers if answer is not None]
+
+
+class Replayed:
+    """An oracle whose every counterexample is replayed on the model that runs.
+
+    Raises `ReplayError` from `decide` when a point fails: that is a defect of the oracle
+    inside, and no answer is given.
+    """
+
+    def __init__(self, inner: Oracle, problem: ExplanationProblem) -> None:
+        self.inner = inner
+        self.problem = problem
+
+    @property
+    def name(self) -> str:
+        """Name of the oracle inside."""
+        return self.inner.name
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Ask, then check each counterexample against the real model."""
+        answers = self.inner.decide(free_sets, meter)
+        for free, answer in zip(free_sets, answers, strict=True):
+            if isinstance(answer, Counterexample):
+                self.problem.replay(answer.point, free)
+        return answers

@@ -1,0 +1,119 @@
+"""An explanation problem: a model, a space, an instance, a region and a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from .classifier import Classifier
+from .errors import DataError, ReplayError
+from .question import AnyOther, Question
+from .region import Region
+from .space import FeatureSet, FeatureSpace, Point, Points
+
+__all__ = ["ExplanationProblem"]
+
+
+@dataclass(frozen=True, eq=False)
+class ExplanationProblem:
+    """What is to be explained.
+
+    Parameters
+    ----------
+    classifier
+        The model that runs.
+    space
+        Its inputs.
+    instance
+        The point whose decision is explained, shape ``(columns,)``.
+    region
+        Where free features may go; everywhere by default.
+    question
+        Which outcomes count as a change; any other class by default.
+
+    Raises
+    ------
+    DataError
+        If the instance is not in the space or the parts do not fit each other.
+    """
+
+    classifier: Classifier
+    space: FeatureSpace
+    instance: Point
+    region: Region = field(default_factory=Region.everywhere)
+    question: Question = field(default_factory=AnyOther)
+
+    def __post_init__(self) -> None:
+        if self.classifier.n_columns != self.space.n_columns:
+            raise DataError(
+                f"the model has {self.classifier.n_columns} inputs, "
+                f"the space {self.space.n_columns} columns"
+            )
+        instance = np.array(self.instance, dtype=np.float64)
+        instance.flags.writeable = False
+        object.__setattr__(self, "instance", instance)
+        self.space.check(instance)
+        self.region.check(self.space, instance)
+        self.question.check(self.classifier, self.prediction)
+
+    @cached_property
+    def prediction(self) -> float:
+        """Outcome of the instance: a class index, or the value of a regressor."""
+        return float(self.classifier.predict(self.instance[None])[0])
+
+    @property
+    def label(self) -> object:
+        """Outcome of the instance as the user knows it."""
+        classes = self.classifier.classes
+        return classes[int(self.prediction)] if classes else self.prediction
+
+    @property
+    def universe(self) -> FeatureSet:
+        """Features that may be freed at all: those that are not immutable."""
+        return self.space.mutable
+
+    def changed(self, points: Points) -> npt.NDArray[np.bool_]:
+        """Tell for each point whether the model's outcome there changes the decision."""
+        return self.question.changed(self.classifier, points, self.prediction)
+
+    def replay(self, point: Point, free: FeatureSet) -> float:
+        """Run a would-be counterexample through the model and return its outcome.
+
+        Raises
+        ------
+        ReplayError
+            If it moves a fixed feature, leaves the space or the region, or does not
+            change the decision.
+        """
+        moved = self.space.moved(self.instance, point)
+        fault = ""
+        if not moved <= free:
+            names = ", ".join(self.space.names[i] for i in sorted(moved - free))
+            fault = f"it moves fixed features: {names}"
+        elif not self.region.contains(self.space, self.instance, point):
+            fault = "it lies outside the region"
+        else:
+            try:
+                self.space.check(point, "the counterexample")
+            except DataError as error:
+                fault = str(error)
+        outcome = float(self.classifier.predict(point[None])[0])
+        if not fault and not bool(self.changed(point[None])[0]):
+            fault = f"the model still answers {outcome:g} there"
+        if fault:
+            raise ReplayError(
+                f"a counterexample failed its replay: {fault}",
+                {
+                    "instance": self.instance.tolist(),
+                    "point": point.tolist(),
+                    "free": sorted(free),
+                    "prediction": self.prediction,
+                    "outcome": outcome,
+                    "model": self.classifier.fingerprint,
+                    "fault": fault,
+                },
+            )
+        return outcome
