@@ -28,9 +28,19 @@ import numpy.typing as npt
 from whyproof.engine.errors import ModelError
 from whyproof.engine.space import Point, Points
 
-__all__ = ["DecisionRule", "InputType", "Tree", "TreeEnsemble"]
+__all__ = ["ZERO_SIZE", "DecisionRule", "InputType", "Tree", "TreeEnsemble", "within_zero"]
 
 InputType = Literal["float32", "float64"]
+
+ZERO_SIZE = float(np.float32(1e-35))
+"""Largest size of what counts as zero where zero stands for missing (LightGBM)."""
+
+
+def within_zero(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell which values count as zero where zero stands for the missing value."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(values) <= ZERO_SIZE, dtype=np.bool_)
+
 
 
 class DecisionRule(StrEnum):
@@ -67,7 +77,7 @@ class Tree:
         Codes that go left, by node, for categorical splits.  A code outside the list
         goes right.
     zero_missing
-        Whether zero (up to 1e-35 in size) is treated like the missing value at the
+        Whether zero (up to `ZERO_SIZE`) is treated like the missing value at the
         node, shape ``(nodes,)``; `None` for nowhere.
     """
 
@@ -134,7 +144,7 @@ class Tree:
             goes_left[here] = np.isin(value[here], list(self.categories[node]))
         missing = np.isnan(value)
         if self.zero_missing is not None:
-            missing |= self.zero_missing[at] & (np.abs(value) <= 1e-35)
+            missing |= self.zero_missing[at] & within_zero(value)
         return np.where(missing, self.missing_left[at], goes_left)
 
 
