@@ -1,0 +1,243 @@
+"""A model that came in: its structure for encoders, its runtime for replays.
+
+`Model` implements the engine's `Classifier`.  The structure is a `TreeEnsemble`; the
+runtime is the model that runs: the library's own prediction wherever the library is
+there, and where it is not (text dumps) a simulation of its arithmetic that says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
+from whyproof.engine.classifier import Predictions
+from whyproof.engine.domain import Domain
+from whyproof.engine.errors import DataError, UnsupportedError
+from whyproof.engine.space import Points
+
+__all__ = ["Model", "Runtime", "fingerprint_of"]
+
+
+class Runtime(Protocol):
+    """What computes predictions; it can be pickled and rebuilds its handles on demand."""
+
+    @property
+    def name(self) -> str:
+        """Library and version, or what is simulated: ``xgboost 3.2.0``."""
+        ...
+
+    def predict(self, points: Points) -> Predictions:
+        """Return class indices or values, shape ``(rows,)``."""
+        ...
+
+    def sums(self, points: Points) -> npt.NDArray[np.float64]:
+        """Return raw scores as the structure's outputs, shape ``(rows, outputs)``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model as the engine and the encoders see it.
+
+    Parameters
+    ----------
+    structure
+        Trees, decision rule and slack: what is reasoned about.
+    runtime
+        What runs: every counterexample is replayed there.
+    library
+        Library that made the model.
+    version
+        Its version as the file or object says; empty if unknown.
+    names
+        Column names if the model knows them, else empty.
+    domains
+        What the model itself demands of columns, by position: the codes of its
+        categorical columns.
+    source
+        Where it came from, for people: a path or a class name.
+    notes
+        What a reader of results should know, one sentence each.
+
+    Examples
+    --------
+    >>> from whyproof.models.simulate import SimulatedRuntime
+    >>> from whyproof.encodings.trees.ensemble import Tree
+    >>> trees = (Tree.constant(np.array([0.5])),)
+    >>> ensemble = TreeEnsemble(2, trees, np.zeros(1), DecisionRule.POSITIVE, ("no", "yes"))
+    >>> model = Model(ensemble, SimulatedRuntime(ensemble), library="none")
+    >>> model.predict(np.zeros((1, 2))), model.scores(np.zeros((1, 2)))
+    (array([1]), array([[0. , 0.5]]))
+    """
+
+    structure: TreeEnsemble
+    runtime: Runtime
+    library: str
+    version: str = ""
+    names: tuple[str, ...] = ()
+    domains: Mapping[int, Domain] = field(default_factory=dict[int, Domain])
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.names and len(self.names) != self.n_columns:
+            raise DataError(
+                f"the model has {self.n_columns} columns but {len(self.names)} column names"
+            )
+
+    @property
+    def n_columns(self) -> int:
+        """Number of inputs."""
+        return self.structure.n_columns
+
+    @property
+    def classes(self) -> tuple[Hashable, ...]:
+        """Class labels by index; empty for a regressor."""
+        return self.structure.classes
+
+    @property
+    def is_regressor(self) -> bool:
+        """Whether outcomes are values, not classes."""
+        return self.structure.rule is DecisionRule.VALUE
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what the model computes; see `fingerprint_of`."""
+        return fingerprint_of(self.structure)
+
+    def predict(self, points: Points) -> Predictions:
+        """Return class indices, or values of a regressor, as the model itself decides.
+
+        Parameters
+        ----------
+        points
+            Shape ``(rows, columns)``; codes of the model's own columns.
+        """
+        return self.runtime.predict(_checked(points, self.n_columns))
+
+    def scores(self, points: Points) -> npt.NDArray[np.float64]:
+        """Return one score per class, ``(0, m)`` for a binary margin, or the value.
+
+        Scores are sums before any link function, in the units of the structure; a
+        regressor's value is what `predict` returns.
+        """
+        points = _checked(points, self.n_columns)
+        if self.is_regressor:
+            return np.asarray(self.runtime.predict(points), dtype=np.float64)[:, None]
+        sums = self.runtime.sums(points)
+        if self.structure.rule is DecisionRule.ARGMAX:
+            return sums
+        return np.concatenate([np.zeros_like(sums), sums], axis=1)
+
+    def verify(self, rows: int = 24) -> None:
+        """Compare structure and runtime on a few points at the trees' own boundaries.
+
+        Importing ends with this: a library whose new version computes something else
+        than the importer believes is refused, not explained wrongly.
+
+        Raises
+        ------
+        UnsupportedError
+            If they differ by more than the slack.
+        """
+        points = probe_points(self.structure, rows)
+        expected = self.structure.sums(points)
+        found = self.runtime.sums(points)
+        allowed = self.structure.slack + 1e-12 * np.abs(expected).max(initial=1.0)
+        worst = float(np.abs(expected - found).max(initial=0.0))
+        if not worst <= allowed:
+            raise UnsupportedError(
+                f"{self.runtime.name} computes scores that differ by {worst:.3g} from its own "
+                "trees; this version or option is not supported, export the model to ONNX"
+            )
+
+
+def fingerprint_of(structure: TreeEnsemble) -> str:
+    """Return ``sha256:`` and the hash of everything that decides an outcome.
+
+    Hashed are, in this order and in little-endian binary form: number of columns, rule,
+    input type, link, divisor, class labels (type and text), base, and per tree its
+    columns, boundaries, children, missing directions, leaf values, categories and zero
+    flags in canonical node order.  Names of columns, the slack and the file format do not
+    matter: the same booster live, as ``.json`` or as ``.ubj`` has one fingerprint.
+
+    Examples
+    --------
+    >>> empty = TreeEnsemble(1, (), np.zeros(1), DecisionRule.VALUE)
+    >>> len(fingerprint_of(empty))
+    71
+    """
+    digest = hashlib.sha256(b"whyproof-tree-ensemble-1")
+
+    def add(*arrays: npt.NDArray[np.generic]) -> None:
+        for array in arrays:
+            digest.update(f"|{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+
+    labels = [f"{type(label).__name__}:{label}" for label in structure.classes]
+    head = (
+        structure.n_columns,
+        str(structure.rule),
+        structure.input_type,
+        structure.link,
+        structure.divisor,
+        labels,
+    )
+    digest.update(repr(head).encode())
+    add(structure.base.astype("<f8"))
+    for tree in structure.trees:
+        add(
+            tree.column.astype("<i4"),
+            tree.boundary.astype("<f8"),
+            tree.left.astype("<i4"),
+            tree.right.astype("<i4"),
+            tree.missing_left,
+            tree.values.astype("<f8"),
+        )
+        if tree.zero_missing is not None:
+            add(tree.zero_missing)
+        codes = sorted((node, sorted(codes)) for node, codes in tree.categories.items())
+        digest.update(repr(codes).encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def probe_points(structure: TreeEnsemble, rows: int) -> Points:
+    """Return points on and beside the trees' boundaries, shape ``(rows, columns)``.
+
+    Deterministic; a column that no tree tests is zero, and categorical columns take
+    codes that some split lists.
+    """
+    values: list[set[float]] = [{0.0} for _ in range(structure.n_columns)]
+    for tree in structure.trees:
+        for node in np.flatnonzero(tree.column >= 0).tolist():
+            candidates = values[int(tree.column[node])]
+            if len(candidates) >= 3 * rows:
+                continue
+            if node in tree.categories:
+                candidates.update(float(code) for code in tree.categories[node])
+            elif np.isfinite(tree.boundary[node]):
+                boundary = float(tree.boundary[node])
+                step = np.float32 if structure.input_type == "float32" else np.float64
+                below = float(np.nextafter(step(boundary), step(-np.inf)))
+                candidates.update((boundary, below))
+    points = np.zeros((rows, structure.n_columns))
+    random = np.random.default_rng(0)
+    for column, candidates in enumerate(values):
+        points[:, column] = random.choice(sorted(candidates), size=rows)
+    return points
+
+
+def _checked(points: Points, n_columns: int) -> Points:
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != n_columns:
+        raise DataError(
+            f"the model takes points of shape (rows, {n_columns}), found {points.shape}"
+        )
+    return points
