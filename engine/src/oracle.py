@@ -19,7 +19,7 @@ from .facts import Facts
 from .problem import ExplanationProblem
 from .space import FeatureSet
 
-__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed"]
+__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed", "lanes"]
 
 
 class Oracle(Protocol):
@@ -44,6 +44,27 @@ class Oracle(Protocol):
             Budget of the run; when it is exhausted the rest is answered `Unknown`.
         """
         ...
+
+
+def lanes(oracle: Oracle) -> int:
+    """Return how many free sets an oracle decides at about the price of one.
+
+    An oracle that gains from batches says so by an attribute `lanes`; wrappers are
+    looked through, and without the attribute it is 1.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> lanes(SimpleNamespace(name="batched", inner=SimpleNamespace(lanes=64)))
+    64
+    """
+    seen: object = oracle
+    while seen is not None:
+        width = getattr(seen, "lanes", None)
+        if isinstance(width, int):
+            return max(1, width)
+        seen = getattr(seen, "inner", None)
+    return 1
 
 
 @dataclass
@@ -71,7 +92,11 @@ class OracleCounts:
 
 
 class Counted:
-    """An oracle that counts its questions (calls) and batches (rounds)."""
+    """An oracle that counts its questions (calls) and batches (rounds).
+
+    It also keeps the budget of calls: of a batch that is larger than what is left, the
+    rest is answered `Unknown(CALLS)` without being asked.
+    """
 
     def __init__(self, inner: Oracle) -> None:
         self.inner = inner
@@ -83,11 +108,15 @@ class Counted:
         return self.inner.name
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
-        """Pass the question on and count it."""
-        answers = self.inner.decide(free_sets, meter)
+        """Pass the questions on that the budget allows, and count them."""
+        limit = meter.budget.calls
+        left = len(free_sets) if limit is None else max(0, limit - meter.calls)
+        asked = free_sets[:left]
+        answers = self.inner.decide(asked, meter) if asked else []
         self.counts.record(answers)
-        meter.spend(len(free_sets))
-        return answers
+        meter.spend(len(asked))
+        refused: list[Answer] = [Unknown(UnknownReason.CALLS)] * (len(free_sets) - len(asked))
+        return answers + refused
 
 
 @dataclass
@@ -102,6 +131,11 @@ class Cascade:
 
     oracles: Sequence[Oracle]
     name: str = field(default="cascade")
+
+    @property
+    def lanes(self) -> int:
+        """Of the oracles inside, the fewest lanes."""
+        return min((lanes(oracle) for oracle in self.oracles), default=1)
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Ask each oracle what the earlier ones could not settle."""
@@ -123,11 +157,16 @@ class Cascade:
 
 
 class Recall:
-    """An oracle in front of another that answers from remembered evidence."""
+    """An oracle in front of another that answers from remembered evidence.
+
+    A free set on which the oracle gave up although the budget of the run still lasted
+    (its own time limit, its precision) is not asked again either.
+    """
 
     def __init__(self, inner: Oracle, facts: Facts | None = None) -> None:
         self.inner = inner
         self.facts = facts if facts is not None else Facts()
+        self._given_up: dict[FeatureSet, Unknown] = {}
 
     @property
     def name(self) -> str:
@@ -136,13 +175,19 @@ class Recall:
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Answer from memory where possible, ask and remember otherwise."""
-        answers: list[Answer | None] = [self.facts.recall(free) for free in free_sets]
+        answers: list[Answer | None] = [
+            self.facts.recall(free) or self._given_up.get(free) for free in free_sets
+        ]
         asked = [i for i, answer in enumerate(answers) if answer is None]
         if asked:
             batch = self.inner.decide([free_sets[i] for i in asked], meter)
+            lasting = meter.exhausted() is None
             for i, answer in zip(asked, batch, strict=True):
-                self.facts.remember(answer)
                 answers[i] = answer
+                if not isinstance(answer, Unknown):
+                    self.facts.remember(answer)
+                elif lasting:
+                    self._given_up[free_sets[i]] = answer
         return [answer for answer in answers if answer is not None]
 
 

@@ -17,13 +17,14 @@ symmetry, once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..answers import Answer, Counterexample, Entailed, Unknown
 from ..budget import Meter
 from ..explanation import Kind
-from ..oracle import Oracle
+from ..facts import Facts
+from ..oracle import Oracle, Recall, lanes
 from ..space import FeatureSet
 
 __all__ = ["Verdict", "WeakExplanation"]
@@ -62,6 +63,11 @@ class WeakExplanation:
         Features that may be freed at all (the mutable ones).
     meter
         Budget of the run.
+
+    Attributes
+    ----------
+    facts
+        Evidence seen so far: that of the oracle if it is a `Recall`, else of this object.
     """
 
     def __init__(self, kind: Kind, oracle: Oracle, universe: FeatureSet, meter: Meter) -> None:
@@ -69,11 +75,18 @@ class WeakExplanation:
         self.oracle = oracle
         self.universe = universe
         self.meter = meter
+        self._recalls = isinstance(oracle, Recall)
+        self.facts = oracle.facts if isinstance(oracle, Recall) else Facts()
 
     @property
     def dual(self) -> WeakExplanation:
         """The same oracle seen from the other side."""
         return WeakExplanation(self.kind.dual, self.oracle, self.universe, self.meter)
+
+    @property
+    def lanes(self) -> int:
+        """How many sets the oracle decides at about the price of one."""
+        return lanes(self.oracle)
 
     def test(self, candidates: Sequence[FeatureSet]) -> list[Verdict]:
         """Decide several sets in one round.
@@ -92,13 +105,30 @@ class WeakExplanation:
         reason = self.meter.exhausted()
         if reason is not None:
             return [Verdict(None, frozenset(), Unknown(reason))] * len(candidates)
-        return [self._verdict(answer) for answer in self.oracle.decide(free_sets, self.meter)]
+        answers = self.oracle.decide(free_sets, self.meter)
+        if not self._recalls:
+            for answer in answers:
+                self.facts.remember(answer)
+        return [self.verdict(answer) for answer in answers]
 
     def test_one(self, candidate: FeatureSet) -> Verdict:
         """Decide one set."""
         return self.test([candidate])[0]
 
-    def _verdict(self, answer: Answer) -> Verdict:
+    def necessary(self, members: FeatureSet) -> FeatureSet:
+        """Return the elements that evidence seen so far shows to be necessary in `members`.
+
+        Without asking: a dual set that meets a weak explanation in one element only
+        shows that what is left of the explanation without this element is none.
+        """
+        return self.facts.necessary(self.kind, members)
+
+    def necessity(self, members: FeatureSet, elements: Iterable[int]) -> dict[int, Answer]:
+        """Return the remembered answers that show the necessity of some `elements`."""
+        return self.facts.necessity(self.kind, members, elements)
+
+    def verdict(self, answer: Answer) -> Verdict:
+        """Read an answer from the side of this kind."""
         match answer:
             case Counterexample():
                 return Verdict(self.kind is Kind.CXP, answer.moved & self.universe, answer)

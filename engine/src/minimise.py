@@ -1,0 +1,158 @@
+"""One explanation: wrap the oracle, ask whether there is one, and shrink it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from .answers import Entailed
+from .budget import Budget, Meter
+from .errors import DataError, InputError
+from .explanation import Explanation, Kind, SearchStatistics
+from .facts import Facts
+from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
+from .names import did_you_mean
+from .oracle import Counted, Oracle, Recall
+from .problem import ExplanationProblem
+from .space import FeatureSet
+
+__all__ = ["minimise", "strategy_named"]
+
+
+def minimise(
+    problem: ExplanationProblem,
+    oracle: Oracle,
+    kind: Kind,
+    *,
+    strategy: str | Strategy = "witness",
+    order: Sequence[int] | None = None,
+    within: Iterable[int] | None = None,
+    budget: Budget | None = None,
+    meter: Meter | None = None,
+    facts: Facts | None = None,
+    recall: bool = True,
+) -> Explanation | None:
+    """Find one subset-minimal explanation.
+
+    Parameters
+    ----------
+    problem
+        What is to be explained.
+    oracle
+        Decides free sets of this problem.
+    kind
+        Abductive or contrastive.
+    strategy
+        A name in `STRATEGIES`, or a strategy of your own.
+    order
+        Feature indices, those to leave out first in front; features that are not listed
+        come before them, by index.
+    within
+        Look for an explanation among these features only; all mutable ones by default.
+    budget, meter
+        Limits of the search, or a meter that already runs.  When they run out, what
+        has been reached is returned, with its open elements.
+    facts
+        Evidence to start from and to add to; shared by searches on the same problem.
+    recall
+        Answer questions that follow from earlier evidence without asking.  Off, the
+        published algorithms ask exactly what they ask in print.
+
+    Returns
+    -------
+    Explanation or None
+        `None` is an answer: it is proved that there is no explanation of this kind.
+        There is no CXp (within the given features) when no counterexample exists, and
+        then the AXp is the empty set.  There is no AXp when the given features do not
+        force the decision.  If it stays unknown whether there is one, an explanation of
+        status `UNKNOWN` over all features asked about is returned.
+
+    Raises
+    ------
+    DataError
+        For an order or features that do not exist.
+    InputError
+        For an unknown strategy.
+    """
+    started, cpu_started = time.perf_counter(), time.process_time()
+    shrink = strategy_named(strategy)
+    meter = meter if meter is not None else (budget or Budget()).start()
+    whole = _known_features(problem, within) & problem.universe
+    counted = Counted(oracle)
+    asked: Oracle = Recall(counted, facts) if recall else counted
+    predicate = WeakExplanation(kind, asked, problem.universe, meter)
+    start = _start(problem, predicate, whole)
+    if start.holds is False:
+        return None
+    if start.holds is None:
+        found = MinimalSet(whole, start, {}, whole)
+    else:
+        found = shrink(predicate, start, _ordered(problem, start.support, order))
+        if found.verdict is start and isinstance(start.answer, Entailed):
+            found = _with_proof(predicate, found)
+    statistics = SearchStatistics(
+        oracle_calls=counted.counts.calls,
+        rounds=counted.counts.rounds,
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.process_time() - cpu_started,
+    )
+    return Explanation(
+        problem, kind, found.members, found.verdict.answer, found.open, found.necessity, statistics
+    )
+
+
+def strategy_named(strategy: str | Strategy) -> Strategy:
+    """Look a strategy up.
+
+    Raises
+    ------
+    InputError
+        If no strategy has this name; the message offers the nearest.
+    """
+    if not isinstance(strategy, str):
+        return strategy
+    if strategy not in STRATEGIES:
+        hint = did_you_mean(strategy, list(STRATEGIES))
+        raise InputError(f"no search strategy {strategy!r}{hint}")
+    return STRATEGIES[strategy]
+
+
+def _start(problem: ExplanationProblem, predicate: WeakExplanation, whole: FeatureSet) -> Verdict:
+    """Tell whether all features together are a weak explanation."""
+    if predicate.kind is Kind.CXP or whole != problem.universe:
+        return predicate.test_one(whole)
+    # With everything fixed only the instance itself is left: no oracle is needed.
+    if bool(problem.changed(problem.instance[None])[0]):
+        return predicate.test_one(whole)
+    return Verdict(True, whole, Entailed(core=whole))
+
+
+def _with_proof(predicate: WeakExplanation, found: MinimalSet) -> MinimalSet:
+    """Let the oracle prove what was plain, so that there is a margin to report."""
+    proof = predicate.test_one(found.members)
+    if not proof.holds or proof.support != found.members:
+        return found
+    return replace(found, verdict=proof)
+
+
+def _ordered(
+    problem: ExplanationProblem, members: FeatureSet, order: Sequence[int] | None
+) -> list[int]:
+    if order is None:
+        return sorted(members)
+    listed = _known_features(problem, order)
+    return [*sorted(members - listed), *(i for i in dict.fromkeys(order) if i in members)]
+
+
+def _known_features(problem: ExplanationProblem, features: Iterable[int] | None) -> FeatureSet:
+    if features is None:
+        return problem.universe
+    given = frozenset(features)
+    unknown = sorted(i for i in given if not 0 <= i < problem.space.n_features)
+    if unknown:
+        raise DataError(
+            f"feature index {unknown[0]} does not exist; the space has "
+            f"{problem.space.n_features} features"
+        )
+    return given
