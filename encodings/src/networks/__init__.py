@@ -1,0 +1,1 @@
+"""Neural networks: import, bounds, branch and bound, and explanations within a distance."""

@@ -1,0 +1,1 @@
+"""Bounds on network outputs over sets of inputs, and branch and bound on top of them."""

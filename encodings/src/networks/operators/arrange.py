@@ -1,0 +1,117 @@
+"""Operators that scale, add, pick and join numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .base import LinearOperator
+
+__all__ = ["AffineOperator", "ConcatenateOperator", "SelectOperator", "SumOperator"]
+
+
+class AffineOperator(LinearOperator):
+    """``scale * x + shift``."""
+
+    terms = 1
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        self.scale = scale
+        self.bias = shift
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Scale and shift."""
+        return inputs[0] * self.scale + self.bias
+
+    def absolute(self, *inputs: Tensor) -> Tensor:
+        """Scale by absolute values."""
+        return inputs[0] * self.scale.abs()
+
+    def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Scale."""
+        return (rows * self.scale,)
+
+
+class SumOperator(LinearOperator):
+    """Weighted sum of its inputs."""
+
+    def __init__(self, coefficients: tuple[float, ...], like: Tensor) -> None:
+        self.coefficients = coefficients
+        self.bias = torch.zeros_like(like)
+        self.terms = len(coefficients)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Add up."""
+        return _total(self.coefficients, inputs)
+
+    def absolute(self, *inputs: Tensor) -> Tensor:
+        """Add up with absolute coefficients."""
+        return _total(tuple(abs(c) for c in self.coefficients), inputs)
+
+    def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Send the rows to each input."""
+        return tuple(rows if c == 1.0 else c * rows for c in self.coefficients)
+
+
+class SelectOperator(LinearOperator):
+    """Entries picked by index, with constants where the index is -1."""
+
+    terms = 1
+
+    def __init__(self, index: Tensor, fill: Tensor, size: int) -> None:
+        self.index = index
+        self.bias = torch.where(index < 0, fill, torch.zeros_like(fill))
+        self.kept = (index >= 0).nonzero().ravel()
+        self.place = index[self.kept]
+        self.size = size
+        self.whole = len(self.kept) == len(index)
+
+    def _pick(self, x: Tensor) -> Tensor:
+        if self.whole:
+            return x[:, self.place]
+        out = x.new_zeros((len(x), len(self.index)))
+        out[:, self.kept] = x[:, self.place]
+        return out
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Pick."""
+        return self._pick(inputs[0]) + self.bias
+
+    def absolute(self, *inputs: Tensor) -> Tensor:
+        """Pick without the constants."""
+        return self._pick(inputs[0])
+
+    def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Add each coefficient to the entry that it was picked from."""
+        kept = rows if self.whole else rows[..., self.kept]
+        out = rows.new_zeros((*rows.shape[:2], self.size))
+        return (out.index_add(2, self.place, kept),)
+
+
+class ConcatenateOperator(LinearOperator):
+    """Inputs one behind the other."""
+
+    terms = 1
+
+    def __init__(self, sizes: tuple[int, ...], like: Tensor) -> None:
+        self.sizes = sizes
+        self.bias = torch.zeros_like(like)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Join."""
+        return torch.cat(inputs, dim=1)
+
+    def absolute(self, *inputs: Tensor) -> Tensor:
+        """Join."""
+        return torch.cat(inputs, dim=1)
+
+    def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Cut the rows."""
+        return torch.split(rows, list(self.sizes), dim=2)
+
+
+def _total(coefficients: tuple[float, ...], inputs: tuple[Tensor, ...]) -> Tensor:
+    total = coefficients[0] * inputs[0]
+    for c, x in zip(coefficients[1:], inputs[1:], strict=True):
+        total = total + c * x
+    return total
