@@ -4,7 +4,7 @@ What differs from the plain sum of trees, and where it is settled:
 
 * splits send float32 ``x < threshold`` left; listed categories go *right*;
 * ``base_score`` is stored in the unit of the prediction (a probability for logistic
-  objectives) since version 1, as a vector since 3.1; margins start there;
+  objectives) and as a vector since 3.1; margins start there;
 * DART multiplies each tree with its weight, in float32;
 * class 1 is ``sigmoid(margin) > 0.5`` in float32, which margins up to about 1e-7 do
   not reach; softmax may merge margins that differ by less: both are part of the slack;
@@ -14,36 +14,33 @@ What differs from the plain sum of trees, and where it is settled:
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
-from whyproof.engine.domain import Categories, Domain, Integers
 from whyproof.engine.errors import ModelError, UnsupportedError
 
 from .build import boundaries_below, build_tree
 from .model import Model, Runtime
-from .rounding import deciding_slack, summation_errors, sums_are_exact
+from .rounding import UNIT, deciding_slack, summation_errors, sums_are_exact
 from .simulate import SimulatedRuntime
-from .ubjson import read_ubjson
+from .xgboost_document import XGBoostDocument, best_iteration
 from .xgboost_library import Outcome, XGBoostRuntime, xgboost_is_installed
 
-__all__ = ["load_xgboost_bytes", "load_xgboost_object"]
+__all__ = ["LINK_ZONE", "load_xgboost_bytes", "load_xgboost_object"]
 
 Link = Literal["identity", "exp", "sigmoid"]
 
 LINK_ZONE = 2.0**-21
 """Margins nearer to a tie than this may be rounded into one by float32 sigmoid or softmax.
 
-``expf`` errs by at most one unit in the last place; 1 + e, the division and the
-comparison add three more roundings of 2**-24 each; the bound leaves a factor of two.
+The exponential errs by a unit in the last place; the sum, the quotient and the
+comparison add three roundings of 2**-24 each; the bound leaves a factor of two.
 """
 
 _VALUES: dict[str, Link] = {
@@ -69,13 +66,25 @@ _VALUES: dict[str, Link] = {
 class _Wrapper:
     """How scikit-learn's wrapper around a booster changes its prediction."""
 
-    classifier: bool | None = None
+    classifier: bool = False
     classes: tuple[Hashable, ...] = ()
     iterations: int = 0
 
 
-def load_xgboost_object(source: object) -> Model:
-    """Import a live `Booster`, `XGBClassifier`, `XGBRegressor` or their forest variants.
+@dataclass(frozen=True)
+class _Reading:
+    """What an objective makes of margins."""
+
+    rule: DecisionRule
+    outcome: Outcome
+    base: npt.NDArray[np.float64]
+    zone: float = 0.0
+    shift: float = 0.0
+    link: Link = "identity"
+
+
+def load_xgboost_object(source: Any) -> Model:  # noqa: ANN401
+    """Import a live `Booster`, `XGBClassifier`, `XGBRegressor` or forest variant.
 
     Raises
     ------
@@ -85,30 +94,27 @@ def load_xgboost_object(source: object) -> Model:
         For ``gblinear``, several targets, a missing value other than NaN or an unknown
         objective; the message names it.
     """
-    wrapper = _Wrapper()
-    booster = source
-    names: tuple[str, ...] = ()
-    if hasattr(source, "get_booster"):
-        from sklearn.exceptions import NotFittedError
+    kind = type(source).__name__
+    if not hasattr(source, "get_booster"):
+        if not hasattr(source, "save_raw"):
+            raise UnsupportedError(f"an XGBoost {kind} is not a model; give the Booster")
+        return _load(bytes(source.save_raw("ubj")), kind, _Wrapper(), ())
+    from sklearn.exceptions import NotFittedError
 
-        try:
-            booster = source.get_booster()
-        except NotFittedError:
-            raise ModelError(f"the {type(source).__name__} is not fitted; fit it first") from None
-        missing = getattr(source, "missing", math.nan)
-        if missing is not None and not math.isnan(missing):
-            raise UnsupportedError(
-                f"the {type(source).__name__} treats {missing!r} as missing; train it with NaN "
-                "for missing values"
-            )
-        classifier = hasattr(source, "predict_proba")
-        classes: tuple[Hashable, ...] = ()
-        if classifier:
-            classes = tuple(label.item() for label in np.asarray(source.classes_))
-        wrapper = _Wrapper(classifier, classes, _best_iteration(booster.attributes()))
-        names = tuple(str(name) for name in getattr(source, "feature_names_in_", ()))
-    payload = bytes(booster.save_raw("ubj"))  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    return _load(payload, type(source).__name__, wrapper, names)
+    try:
+        booster = source.get_booster()
+    except NotFittedError:
+        raise ModelError(f"the {kind} is not fitted; fit it first") from None
+    missing = source.missing
+    if missing is not None and not math.isnan(missing):
+        raise UnsupportedError(
+            f"the {kind} treats {missing!r} as missing; train it with NaN for missing values"
+        )
+    classifier = hasattr(source, "predict_proba")
+    classes = tuple(np.asarray(source.classes_).tolist()) if classifier else ()
+    wrapper = _Wrapper(classifier, classes, best_iteration(booster.attributes()))
+    names = tuple(str(name) for name in getattr(source, "feature_names_in_", ()))
+    return _load(bytes(booster.save_raw("ubj")), kind, wrapper, names)
 
 
 def load_xgboost_bytes(payload: bytes, source: str) -> Model:
@@ -128,18 +134,19 @@ def load_xgboost_bytes(payload: bytes, source: str) -> Model:
 
 
 def _load(payload: bytes, source: str, wrapper: _Wrapper | None, names: tuple[str, ...]) -> Model:
-    document = _Document(_decode(payload, source), source)
+    document = XGBoostDocument(payload, source)
     if wrapper is None:
-        wrapper = document.wrapper()
-    structure, outcome, shift = _structure(document, wrapper)
+        wrapper = _saved_wrapper(document)
+    reading = _read_objective(document, wrapper)
+    structure = _structure(document, wrapper, reading)
     runtime: Runtime
     notes: tuple[str, ...] = ()
     if xgboost_is_installed():
-        runtime = XGBoostRuntime(payload, outcome, shift, wrapper.iterations)
+        runtime = XGBoostRuntime(payload, reading.outcome, reading.shift, wrapper.iterations)
     else:
         runtime = SimulatedRuntime(structure, "float32", "XGBoost")
         notes = (
-            "XGBoost is not installed: replays ran on a float32 simulation of its sums, "
+            "XGBoost is not installed: replays run on a float32 simulation of its sums; "
             "pip install 'whyproof[boosting]' to replay on XGBoost itself",
         )
     model = Model(
@@ -156,308 +163,173 @@ def _load(payload: bytes, source: str, wrapper: _Wrapper | None, names: tuple[st
     return model
 
 
-def _decode(payload: bytes, source: str) -> object:
-    binary = payload[:2] in (b"{L", b"{i", b"{U", b"{I", b"{l")
-    try:
-        return read_ubjson(payload) if binary else msgspec.json.decode(payload)
-    except (msgspec.DecodeError, ModelError) as error:
-        raise ModelError(f"{source} is not a complete XGBoost model: {error}") from None
+def _saved_wrapper(document: XGBoostDocument) -> _Wrapper:
+    """Tell whether scikit-learn's wrapper saved the file, and how it predicts."""
+    attributes = document.attributes
+    if "scikit_learn" not in attributes:
+        return _Wrapper()
+    classifier = "classifier" in str(attributes["scikit_learn"])
+    return _Wrapper(classifier, (), best_iteration(attributes))
 
 
-class _Document:
-    """Reads fields of the decoded model and names what is absent or malformed."""
-
-    def __init__(self, content: object, source: str) -> None:
-        self.source = source
-        self.learner = self.mapping(self.mapping({"": content}, "").get("learner"), "learner")
-        version = content.get("version") if isinstance(content, dict) else None
-        self.version = ".".join(str(int(part)) for part in version) if _listed(version) else ""
-        self.parameters = self.mapping(
-            self.learner.get("learner_model_param"), "learner_model_param"
-        )
-        self.objective = str(self.mapping(self.learner.get("objective"), "objective").get("name"))
-        booster = self.mapping(self.learner.get("gradient_booster"), "gradient_booster")
-        self.booster = str(booster.get("name"))
-        if self.booster not in ("gbtree", "dart"):
-            raise UnsupportedError(f"{source}: XGBoost's booster {self.booster!r} is no tree model")
-        inner = self.mapping(booster.get("gbtree", booster), "gbtree")
-        self.model = self.mapping(inner.get("model"), "model")
-        self.weights = self.numbers(booster.get("weight_drop", ()), "weight_drop", np.float32)
-
-    def mapping(self, value: object, name: str) -> dict[str, object]:
-        if name == "" and isinstance(value, dict):
-            value = value[""]
-        if not isinstance(value, dict):
-            raise ModelError(f"{self.source} is no XGBoost model: it has no {name or 'learner'!r}")
-        return {str(k): v for k, v in value.items()}
-
-    def numbers(self, value: object, name: str, kind: type[np.generic]) -> npt.NDArray[np.float64]:
-        try:
-            return np.asarray(value, dtype=kind).astype(np.float64).reshape(-1)
-        except (TypeError, ValueError):
-            raise ModelError(f"{self.source}: field {name!r} does not hold numbers") from None
-
-    def integer(self, name: str, default: int = 0) -> int:
-        try:
-            return int(str(self.parameters.get(name, default)))
-        except ValueError:
-            raise ModelError(f"{self.source}: field {name!r} is not a whole number") from None
-
-    @property
-    def n_columns(self) -> int:
-        return self.integer("num_feature")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        names = self.learner.get("feature_names", ())
-        return tuple(str(name) for name in names) if _listed(names) else ()
-
-    @property
-    def base_score(self) -> npt.NDArray[np.float64]:
-        text = str(self.parameters.get("base_score", "0.5")).strip("[] ")
-        parts = [part for part in text.split(",") if part.strip()]
-        return self.numbers([float(part) for part in parts], "base_score", np.float32)
-
-    @property
-    def domains(self) -> dict[int, Domain]:
-        """Categorical columns: stored labels if there are some, else the codes seen."""
-        kinds = self.learner.get("feature_types", ())
-        stored = self.model.get("cats")
-        encoders = stored.get("enc", ()) if isinstance(stored, dict) else ()
-        found: dict[int, Domain] = {}
-        for column, kind in enumerate(kinds if _listed(kinds) else ()):
-            if kind != "c":
-                continue
-            labels = _labels(encoders[column]) if column < len(encoders) else ()
-            found[column] = Categories(values=labels) if labels else Integers(lower=0.0)
-        return found
-
-    def wrapper(self) -> _Wrapper:
-        """Tell whether scikit-learn's wrapper saved the file, and how it predicts."""
-        attributes = self.learner.get("attributes")
-        attributes = attributes if isinstance(attributes, dict) else {}
-        if "scikit_learn" not in attributes:
-            return _Wrapper()
-        kind = str(attributes["scikit_learn"])
-        return _Wrapper(True if "classifier" in kind else None, (), _best_iteration(attributes))
-
-
-def _structure(document: _Document, wrapper: _Wrapper) -> tuple[TreeEnsemble, Outcome, float]:
+def _read_objective(document: XGBoostDocument, wrapper: _Wrapper) -> _Reading:
     source, objective = document.source, document.objective
-    n_columns = document.n_columns
-    if n_columns <= 0:
-        raise ModelError(f"{source}: the model has no columns")
     if document.integer("num_target", 1) > 1:
         raise UnsupportedError(f"{source}: models with several targets are not supported")
     outputs = max(1, document.integer("num_class"))
-    trees = _trees(document, wrapper, outputs, n_columns)
     base = document.base_score
     if len(base) not in (1, outputs):
         raise ModelError(f"{source}: base_score has {len(base)} values for {outputs} outputs")
     base = np.broadcast_to(base, (outputs,)).copy()
-    shift, zone = 0.0, 0.0
-    link: Link = "identity"
-    outcome: Outcome
-    if objective in ("multi:softprob", "multi:softmax"):
-        rule, zone = DecisionRule.ARGMAX, LINK_ZONE if objective == "multi:softprob" else 0.0
-        outcome = "argmax" if objective == "multi:softprob" else "class"
+    reading: _Reading | None = None
+    if objective == "multi:softprob":
+        reading = _Reading(DecisionRule.ARGMAX, "argmax", base, LINK_ZONE)
+    elif objective == "multi:softmax":
+        reading = _Reading(DecisionRule.ARGMAX, "class", base)
     elif outputs > 1:
         raise UnsupportedError(
             f"{source}: objective {objective!r} with {outputs} outputs is not supported"
         )
-    elif objective in ("binary:logistic", "binary:logitraw", "binary:hinge"):
-        rule, outcome = DecisionRule.POSITIVE, "half"
-        if objective == "binary:logistic":
-            base, zone = _logit(base), LINK_ZONE
-        elif objective == "binary:logitraw":
-            # Both the wrapper and a reader of probabilities compare the prediction with
-            # one half; for this objective the prediction is the margin itself.
-            shift = 0.5
+    elif objective == "binary:logistic":
+        reading = _Reading(DecisionRule.POSITIVE, "half", _logit(base), LINK_ZONE)
+    elif objective == "binary:hinge":
+        reading = _Reading(DecisionRule.POSITIVE, "half", base)
+    elif objective == "binary:logitraw":
+        # The wrapper compares the prediction with one half, and here that is the margin.
+        shift = 0.5 if wrapper.classifier else 0.0
+        outcome: Outcome = "half" if wrapper.classifier else "positive"
+        reading = _Reading(DecisionRule.POSITIVE, outcome, base, shift=shift)
     elif objective in _VALUES and wrapper.classifier:
         raise UnsupportedError(
             f"{source}: a classifier with objective {objective!r} is not supported; "
             "use binary:logistic or multi:softprob"
         )
     elif objective in _VALUES:
-        rule, outcome, link = DecisionRule.VALUE, "value", _VALUES[objective]
-        base = {"identity": lambda b: b, "exp": _log, "sigmoid": _logit}[link](base)
-    else:
+        link = _VALUES[objective]
+        start = {"identity": base, "exp": _log(base), "sigmoid": _logit(base)}[link]
+        reading = _Reading(DecisionRule.VALUE, "value", start, link=link)
+    if reading is None:
         raise UnsupportedError(
             f"{source}: XGBoost's objective {objective!r} is not supported; known are "
             + ", ".join(["binary:logistic", "multi:softprob", *_VALUES])
         )
-    if not bool(np.isfinite(base).all()):
-        raise ModelError(
-            f"{source}: base_score {document.parameters.get('base_score')} is unusable"
-        )
-    exact = not len(document.weights) and sums_are_exact(trees, base, "float32")
+    if not bool(np.isfinite(reading.base).all()):
+        raise ModelError(f"{source}: base_score {base.tolist()} is not usable for {objective}")
+    return reading
+
+
+def _structure(document: XGBoostDocument, wrapper: _Wrapper, reading: _Reading) -> TreeEnsemble:
+    n_columns = document.integer("num_feature")
+    if n_columns <= 0:
+        raise ModelError(f"{document.source}: the model has no columns")
+    outputs = len(reading.base)
+    weights = document.weights
+    trees = _trees(document, wrapper.iterations, outputs, n_columns)
     errors = np.zeros(outputs)
-    if not exact:
+    if len(weights) or not sums_are_exact(trees, reading.base, "float32"):
+        # A base that was transformed may differ by a unit in the last place.
         errors = summation_errors(
-            trees, base, "float32", roundings=3 if len(document.weights) else 0, base_roundings=2
+            trees, reading.base, "float32", roundings=3 if len(weights) else 0, base_roundings=2
         )
-    classes = wrapper.classes or tuple(range(max(2, outputs)))
-    structure = TreeEnsemble(
+    slack = deciding_slack(errors, reading.zone)
+    if reading.link != "identity":
+        slack += _link_slack(reading.link, trees, reading.base)
+    classes: tuple[Hashable, ...] = ()
+    if reading.rule is not DecisionRule.VALUE:
+        classes = wrapper.classes or tuple(range(max(2, outputs)))
+    return TreeEnsemble(
         n_columns=n_columns,
         trees=trees,
-        base=base - shift,
-        rule=rule,
-        classes=() if rule is DecisionRule.VALUE else classes,
+        base=reading.base - reading.shift,
+        rule=reading.rule,
+        classes=classes,
         input_type="float32",
-        slack=deciding_slack(errors, zone),
-        link=link,
+        slack=slack,
+        link=reading.link,
     )
-    return structure, outcome, shift
 
 
 def _trees(
-    document: _Document, wrapper: _Wrapper, outputs: int, n_columns: int
+    document: XGBoostDocument, iterations: int, outputs: int, n_columns: int
 ) -> tuple[Tree, ...]:
-    listed = document.model.get("trees")
-    if not _listed(listed):
-        raise ModelError(f"{document.source} is no XGBoost model: it has no 'trees'")
-    groups = document.numbers(document.model.get("tree_info", ()), "tree_info", np.int64)
-    weights = document.weights
-    for name, values in (("tree_info", groups), ("weight_drop", weights)):
-        if len(values) != len(listed) and (name == "tree_info" or len(values)):
-            raise ModelError(
-                f"{document.source}: {name} has {len(values)} entries for {len(listed)} trees"
-            )
-    used = len(listed)
-    if wrapper.iterations:
-        starts = document.numbers(
-            document.model.get("iteration_indptr", ()), "iteration_indptr", np.int64
+    groups, weights = document.numbers("tree_info"), document.weights
+    used = document.n_trees
+    if len(groups) != used or len(weights) not in (0, used):
+        raise ModelError(
+            f"{document.source}: {used} trees, but tree_info has {len(groups)} entries "
+            f"and weight_drop {len(weights)}"
         )
-        if wrapper.iterations < len(starts):
-            used = int(starts[wrapper.iterations])
-    trees: list[Tree] = []
-    for number in range(used):
-        group = int(groups[number])
-        if not 0 <= group < outputs:
-            raise ModelError(f"{document.source}: tree {number} belongs to output {group}")
-        weight = float(weights[number]) if len(weights) else 1.0
-        entry = document.mapping(listed[number], f"tree {number}")
-        trees.append(_tree(document, number, entry, group, weight, outputs, n_columns))
-    return tuple(trees)
+    if iterations:
+        starts = document.numbers("iteration_indptr")
+        used = int(starts[iterations]) if iterations < len(starts) else used
+    return tuple(
+        _tree(
+            document,
+            number,
+            int(groups[number]),
+            float(weights[number]) if len(weights) else 1.0,
+            outputs,
+            n_columns,
+        )
+        for number in range(used)
+    )
 
 
 def _tree(
-    document: _Document,
+    document: XGBoostDocument,
     number: int,
-    entry: Mapping[str, object],
     group: int,
     weight: float,
     outputs: int,
     n_columns: int,
 ) -> Tree:
-    def integers(name: str) -> npt.NDArray[np.int64]:
-        return document.numbers(entry.get(name, ()), name, np.int64).astype(np.int64)
-
-    left, right = integers("left_children"), integers("right_children")
-    split, default = integers("split_indices"), integers("default_left")
-    condition = document.numbers(entry.get("split_conditions", ()), "split_conditions", np.float32)
-    n = len(left)
-    if not n == len(right) == len(split) == len(default) == len(condition):
-        raise ModelError(f"{document.source}: the arrays of tree {number} differ in length")
-    leaf = left == -1
-    column = np.where(leaf, -1, split)
-    if n and int(column.max()) >= n_columns:
+    stored = document.tree(number)
+    leaf = stored.left == -1
+    column = np.where(leaf, -1, stored.column)
+    if int(column.max(initial=-1)) >= n_columns:
         raise ModelError(
             f"{document.source}: tree {number} tests column {int(column.max())}, "
             f"the model has {n_columns}"
         )
-    values = np.zeros((n, outputs))
-    vector = document.mapping(entry.get("tree_param"), "tree_param").get("size_leaf_vector", "1")
-    if int(str(vector)) > 1:
-        values = _vector_leaves(document, number, entry, right, leaf, outputs)
+    values = np.zeros((len(leaf), outputs))
+    if stored.vectors is not None:
+        # A leaf's vector has its number in the right child's place.
+        index = stored.right[leaf]
+        if bool(((index < 0) | (index >= len(stored.vectors))).any()):
+            raise ModelError(f"{document.source}: tree {number} has leaves without values")
+        values[leaf] = stored.vectors[index]
+    elif 0 <= group < outputs:
+        values[leaf, group] = stored.condition[leaf]
     else:
-        values[leaf, group] = condition[leaf]
-    missing_left = default != 0
-    kinds = integers("split_type")
-    categories = _categories(integers, number) if bool((kinds == 1).any()) else {}
-    if categories:
+        raise ModelError(f"{document.source}: tree {number} belongs to output {group}")
+    left, right, missing_left = stored.left, stored.right, stored.default_left
+    if stored.categories:
         # Listed categories go right in XGBoost; in a `Tree` they go left.
-        swap = np.zeros(n, dtype=np.bool_)
-        swap[list(categories)] = True
+        swap = np.zeros(len(leaf), dtype=np.bool_)
+        swap[[node for node in stored.categories if 0 <= node < len(leaf)]] = True
         left, right = np.where(swap, right, left), np.where(swap, left, right)
-        missing_left = np.where(swap, ~missing_left, missing_left)
+        missing_left = missing_left ^ swap
     return build_tree(
         number,
         column,
-        boundaries_below(condition, "float32"),
+        boundaries_below(stored.condition, "float32"),
         left,
         right,
         missing_left,
         # A product of two float32 numbers is exact in float64.
         values * weight,
-        categories=categories,
+        categories=stored.categories,
     )
 
 
-def _vector_leaves(
-    document: _Document,
-    number: int,
-    entry: Mapping[str, object],
-    right: npt.NDArray[np.int64],
-    leaf: npt.NDArray[np.bool_],
-    outputs: int,
-) -> npt.NDArray[np.float64]:
-    """Read leaves that hold one value per output; their number stands in the right child."""
-    stored = document.numbers(entry.get("leaf_weights", ()), "leaf_weights", np.float32)
-    if not len(stored) or len(stored) % outputs:
-        raise UnsupportedError(
-            f"{document.source}: tree {number} has vector leaves of an XGBoost version that is "
-            "not supported; save it again with XGBoost 3.2 or later"
-        )
-    rows = stored.reshape(-1, outputs)
-    values = np.zeros((len(leaf), outputs))
-    index = right[leaf]
-    if bool(((index < 0) | (index >= len(rows))).any()):
-        raise ModelError(f"{document.source}: tree {number} refers to a leaf that does not exist")
-    values[leaf] = rows[index]
-    return values
-
-
-def _categories(integers: object, number: int) -> dict[int, frozenset[int]]:
-    read = integers
-    if not callable(read):
-        raise TypeError("integers must be a function")
-    codes, nodes = read("categories"), read("categories_nodes")
-    starts, sizes = read("categories_segments"), read("categories_sizes")
-    if not len(nodes) == len(starts) == len(sizes):
-        raise ModelError(f"the categories of tree {number} differ in length")
-    found: dict[int, frozenset[int]] = {}
-    for node, start, size in zip(nodes.tolist(), starts.tolist(), sizes.tolist(), strict=True):
-        if start < 0 or size < 0 or start + size > len(codes):
-            raise ModelError(f"tree {number} refers to categories that do not exist")
-        found[node] = frozenset(codes[start : start + size].tolist())
-    return found
-
-
-def _best_iteration(attributes: Mapping[str, object]) -> int:
-    best = attributes.get("best_iteration")
-    try:
-        return 0 if best is None else int(str(best)) + 1
-    except ValueError:
-        return 0
-
-
-def _labels(encoder: object) -> tuple[Hashable, ...]:
-    """Decode stored category labels: offsets and bytes for text, numbers otherwise."""
-    if not isinstance(encoder, dict):
-        return ()
-    values = np.asarray(encoder.get("values", ()))
-    if "offsets" not in encoder:
-        return tuple(values.tolist())
-    offsets = np.asarray(encoder["offsets"], dtype=np.int64).tolist()
-    text = values.astype(np.uint8).tobytes()
-    return tuple(
-        text[start:end].decode("utf-8", "replace") for start, end in itertools.pairwise(offsets)
-    )
-
-
-def _listed(value: object) -> bool:
-    return isinstance(value, list | tuple | np.ndarray)
+def _link_slack(link: Link, trees: tuple[Tree, ...], base: npt.NDArray[np.float64]) -> float:
+    """Translate a few float32 roundings of the linked value into units of the sum."""
+    relative = 4.0 * UNIT["float32"]
+    if link == "exp":
+        return relative
+    highest = float(base[0]) + sum(float(tree.values.max()) for tree in trees)
+    # d(sum) = d(value) / (value (1 - value)), and 1 / (1 - value) = 1 + exp(sum).
+    return relative * (1.0 + math.exp(min(highest, 60.0)))
 
 
 def _log(base: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -26,9 +26,9 @@ from whyproof.engine.space import Points
 
 __all__ = ["Outcome", "XGBoostRuntime", "xgboost_is_installed", "xgboost_version"]
 
-Outcome = Literal["argmax", "half", "class", "value"]
-"""How `predict` reads XGBoost's prediction: first largest column, above one half, a class
-number, or a value."""
+Outcome = Literal["argmax", "half", "positive", "class", "value"]
+"""How `predict` reads XGBoost's prediction: first largest column, above one half, above
+zero, a class number, or a value."""
 
 
 def xgboost_is_installed() -> bool:
@@ -81,6 +81,8 @@ class XGBoostRuntime:
                 return np.asarray(found.argmax(axis=1), dtype=np.int64)
             case "half":
                 return np.asarray(found[:, 0] > 0.5, dtype=np.int64)
+            case "positive":
+                return np.asarray(found[:, 0] > 0.0, dtype=np.int64)
             case "class":
                 return np.asarray(found[:, 0], dtype=np.int64)
             case "value":
