@@ -89,6 +89,10 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_xgboost import load_xgboost_object
 
         return load_xgboost_object(source)
+    if library == "lightgbm":
+        from .from_lightgbm import load_lightgbm_object
+
+        return load_lightgbm_object(source)
     raise UnsupportedError(f"models of class {type(source).__module__}.{kind} are not supported")
 
 
