@@ -58,6 +58,9 @@ class ExplanationProblem:
         self.space.check(instance)
         self.region.check(self.space, instance)
         self.question.check(self.classifier, self.prediction)
+        if bool(self.changed(instance[None])[0]):
+            wanted = self.question.describe(self.classifier, self.prediction)
+            raise DataError(f"nothing has to change: the instance already has {wanted}")
 
     @cached_property
     def prediction(self) -> float:

@@ -79,13 +79,25 @@ class Region:
         """Whether the columns may be chosen independently of each other."""
         return self.norm in (None, "linf")
 
+    def restricted(self, space: FeatureSpace) -> npt.NDArray[np.bool_]:
+        """Tell which columns may not take every value of their domain, ``(columns,)``.
+
+        A restricted column can neither become missing nor stop being so.
+        """
+        restricted = np.full(space.n_columns, self.norm is not None)
+        if self.lower is not None:
+            restricted |= self.lower > -np.inf
+        if self.upper is not None:
+            restricted |= self.upper < np.inf
+        return restricted
+
     def limits(
         self, space: FeatureSpace, instance: Point
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the smallest box around the region, within the columns' domains.
 
-        Immutable features and NaN entries of the instance are pinned to the instance
-        when the region is a ball; the limits of a column always contain its value.
+        Immutable features are pinned to the instance, and so are its missing values
+        when the region restricts anything; limits always contain the instance's value.
 
         Returns
         -------
@@ -101,10 +113,9 @@ class Region:
         if self.epsilon is not None and self.norm != "l0":
             lower = np.maximum(lower, instance - self.epsilon)
             upper = np.minimum(upper, instance + self.epsilon)
-        for feature in space.features:
-            if feature.immutable:
-                for i in feature.columns:
-                    lower[i] = upper[i] = instance[i]
+        # A missing value has no neighbours: a restriction pins it.
+        pinned = _immutable(space) | (np.isnan(instance) & self.restricted(space))
+        lower[pinned] = upper[pinned] = instance[pinned]
         return lower, upper
 
     def check(self, space: FeatureSpace, instance: Point) -> None:
@@ -140,9 +151,7 @@ class Region:
         lower, upper = self.limits(space, instance)
         same = (point == instance) | (np.isnan(point) & np.isnan(instance))
         within = (lower <= point) & (point <= upper)
-        if self.norm is None:
-            # A box says nothing about the missing value; the domain does.
-            within |= np.isnan(point) & ~_pinned(space)
+        within |= np.isnan(point) & ~_immutable(space) & ~self.restricted(space)
         if not bool(np.all(same | within)):
             return False
         if self.norm is None or self.norm == "linf":
@@ -158,9 +167,9 @@ class Region:
         return distance <= float(np.asarray(self.epsilon))
 
 
-def _pinned(space: FeatureSpace) -> npt.NDArray[np.bool_]:
-    pinned = np.zeros(space.n_columns, dtype=np.bool_)
+def _immutable(space: FeatureSpace) -> npt.NDArray[np.bool_]:
+    immutable = np.zeros(space.n_columns, dtype=np.bool_)
     for feature in space.features:
         if feature.immutable:
-            pinned[list(feature.columns)] = True
-    return pinned
+            immutable[list(feature.columns)] = True
+    return immutable

@@ -42,7 +42,6 @@ def within_zero(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         return np.asarray(np.abs(values) <= ZERO_SIZE, dtype=np.bool_)
 
 
-
 class DecisionRule(StrEnum):
     """How sums of leaf values become an outcome."""
 
@@ -129,14 +128,23 @@ class Tree:
         while active.size:
             at = node[active]
             value = points[rows[active], self.column[at]]
-            goes_left = self._goes_left(at, value)
+            goes_left = self.goes_left(at, value)
             node[active] = np.where(goes_left, self.left[at], self.right[at])
             active = active[self.column[node[active]] >= 0]
         return node
 
-    def _goes_left(
+    def goes_left(
         self, at: npt.NDArray[np.intp], value: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.bool_]:
+        """Tell for each pair of a split node and a cast value whether it goes left.
+
+        Parameters
+        ----------
+        at
+            Node numbers, shape ``(pairs,)``.
+        value
+            Values of the nodes' columns on the model's input grid, shape ``(pairs,)``.
+        """
         with np.errstate(invalid="ignore"):
             goes_left = value < self.boundary[at]
         for node in set(at.tolist()) & set(self.categories):

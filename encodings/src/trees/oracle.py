@@ -1,0 +1,355 @@
+"""The tree oracle: interval bound first, then best-first search over leaf boxes.
+
+Idea: with some features free, the decision can change exactly if the largest value of
+an objective (usually the lead of a rival class) over the remaining box is beyond zero.
+Veritas (Devos, Meert, Davis: Versatile Verification of Tree Ensembles, ICML 2021)
+searches that maximum best-first over the cliques of overlapping leaves.  Ours differs in
+what surrounds it: the search runs in cell coordinates, where casts, strictness, missing
+values and categories have been settled; it ignores everything below zero, so that both
+answers come early; values within the rounding slack are never trusted but replayed on
+the model that runs, leaf box by leaf box, in which its outcome is constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import veritas
+
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.budget import Meter
+from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet, Point
+
+from .bound import IntervalBound, blocking_features, feature_matrix
+from .boxes import Cells, LeafBoxes
+from .ensemble import TreeEnsemble
+from .objective import Objective, objectives
+from .program import TreeProgram, WeightedScore
+from .revert import Reverter
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["TreeOracle"]
+
+_LOOK_STEPS = 2_000
+_LOOK_SECONDS = 0.2
+"""How much is searched between two looks at the budget."""
+_PAUSES = (veritas.StopReason.NONE, veritas.StopReason.OUT_OF_TIME)
+_MOST_CLOSE_CALLS = 5_000
+"""Leaf boxes within the slack that are replayed before the answer is `Unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """An objective in the units of the search: a weighted score beyond a threshold.
+
+    Several scores (against each rival) have to be beyond it together.
+    """
+
+    objective: Objective
+    scores: tuple[WeightedScore, ...]
+    threshold: float
+    slack: float
+
+    def sure(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Tell which rows of scores, shape ``(rows, scores)``, change it beyond doubt."""
+        excess = sums.min(axis=1) - self.threshold
+        if self.slack == 0 and self.objective.at_zero is True:
+            return np.asarray(excess >= 0, dtype=np.bool_)
+        return np.asarray(excess > self.slack, dtype=np.bool_)
+
+    def possible(self, excess: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Tell for which upper bounds beyond the threshold a change is not excluded."""
+        if self.slack == 0 and self.objective.at_zero is False:
+            return np.asarray(excess > 0, dtype=np.bool_)
+        return np.asarray(excess >= -self.slack, dtype=np.bool_)
+
+    @property
+    def cut(self) -> float:
+        """Smallest score that is worth a look."""
+        if self.slack == 0 and self.objective.at_zero is False:
+            return math.nextafter(self.threshold, math.inf)
+        return self.threshold - self.slack
+
+
+class TreeOracle:
+    """Decides free sets of one explanation problem about a tree ensemble.
+
+    Parameters
+    ----------
+    problem
+        Its classifier's `structure` is a `TreeEnsemble`.
+    program
+        The compiled ensemble, to share between instances; made here if not given.
+
+    Raises
+    ------
+    UnsupportedError
+        If the region is not a box, or the question does not fit.
+    """
+
+    def __init__(self, problem: ExplanationProblem, program: TreeProgram | None = None) -> None:
+        ensemble = problem.classifier.structure
+        if not isinstance(ensemble, TreeEnsemble):
+            raise UnsupportedError("the tree oracle needs a model that is a tree ensemble")
+        if not problem.region.is_box:
+            raise UnsupportedError(
+                f"the tree oracle knows boxes and linf balls, not {problem.region.norm} balls"
+            )
+        self.problem = problem
+        self.program = program or TreeProgram(LeafBoxes.of(ensemble, problem.space))
+        boxes = self.program.boxes
+        self._divisor = ensemble.divisor
+        self._cells = boxes.locate(problem.instance)
+        self._limits = problem.region.limits(problem.space, problem.instance)
+        lower, upper = allowed_cells(boxes, problem, self._cells)
+        blocks, dead = blocking_features(boxes, self._cells, lower, upper)
+        self._goals = [
+            self._goal(ensemble, objective)
+            for objective in objectives(ensemble, problem.question, problem.prediction)
+        ]
+        self._bound = IntervalBound(blocks, dead, [s for g in self._goals for s in g.scores])
+        self._reverter = Reverter(boxes, blocks)
+        # Only these features keep some reachable leaf out; freeing others changes nothing.
+        blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
+        self._relevant = blocking & problem.universe
+        self._fixed = [veritas.Interval(z, z + 1) for z in self._cells.tolist()]
+        self._free = [
+            veritas.Interval(a, b) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
+        ]
+        self._columns = [list(feature.columns) for feature in problem.space.features]
+
+    @property
+    def name(self) -> str:
+        """Short name for statistics."""
+        return "tree search"
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Decide each free set: by bound if that is enough, by search otherwise."""
+        relevant = [free & self._relevant for free in free_sets]
+        excess, possible = self._bounds(relevant)
+        answers: list[Answer] = []
+        for i, free in enumerate(relevant):
+            if possible[i].any():
+                answers.append(self._search(free, excess[i], possible[i], meter))
+            elif len(relevant) == 1:
+                answers.append(self._grown(free, excess[i]))
+            else:
+                answers.append(self._entailed(free, excess[i]))
+        return answers
+
+    def guaranteed_margin(self, free: FeatureSet, meter: Meter) -> float | None:
+        """Return the smallest lead of the decision while only `free` may move.
+
+        Best-first search to the optimum, in score units; `None` if the budget ran out
+        or the decision can change.  This is the weakest confidence that an abductive
+        explanation guarantees.
+        """
+        worst = -math.inf
+        for goal in self._goals:
+            search = self._start(goal, free & self._relevant, -math.inf, meter)
+            if self._run(search, meter, 0) is not None or not search.num_solutions():
+                return None
+            worst = max(worst, self._score(goal, search.get_solution(0)) - goal.threshold)
+        return None if worst > 0 else -worst / self._divisor
+
+    def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> _Goal:
+        if objective.against:
+            rows = [
+                tuple(w - float(k == rival) for k, w in enumerate(objective.weights))
+                for rival in objective.against
+            ]
+        else:
+            rows = [objective.weights]
+        scores = tuple(self.program.score(row) for row in rows)
+        threshold = -objective.constant * ensemble.divisor
+        slack = ensemble.divisor * (ensemble.slack + objective.slack)
+        slack += max(score.rounding for score in scores)
+        if objective.constant:
+            slack += 4 * math.ulp(threshold)
+        return _Goal(objective, scores, threshold, slack)
+
+    def _bounds(
+        self, free_sets: Sequence[FeatureSet]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Bound how far each objective goes beyond zero, ``(sets, objectives)`` each."""
+        upper = self._bound.upper(feature_matrix(self.problem.space, free_sets))
+        excess = np.empty((len(free_sets), len(self._goals)))
+        possible = np.empty(excess.shape, dtype=np.bool_)
+        at = 0
+        for j, goal in enumerate(self._goals):
+            end = at + len(goal.scores)
+            excess[:, j] = upper[:, at:end].min(axis=1) - goal.threshold
+            possible[:, j] = goal.possible(excess[:, j])
+            at = end
+        return excess, possible
+
+    def _grown(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
+        """Free more features while the bound suffices, so that the core is small."""
+        while True:
+            fixed = sorted(self._relevant - free)
+            single, possible = self._bounds([free | {i} for i in fixed])
+            cheap = [j for j in range(len(fixed)) if not possible[j].any()]
+            if not cheap:
+                return self._entailed(free, excess)
+            cheap.sort(key=lambda j: float(single[j].max()))
+            prefixes = [free | {fixed[j] for j in cheap[: k + 1]} for k in range(len(cheap))]
+            bounds, possible = self._bounds(prefixes)
+            longest = int(np.flatnonzero(~possible.any(axis=1))[-1])
+            free, excess = prefixes[longest], bounds[longest]
+            if longest == len(fixed) - 1:
+                return self._entailed(free, excess)
+
+    def _entailed(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
+        worst = float(excess.max(initial=-math.inf))
+        margin = None if math.isinf(worst) else max(0.0, -worst) / self._divisor
+        return Entailed(self._relevant - free, margin)
+
+    def _search(
+        self,
+        free: FeatureSet,
+        excess: npt.NDArray[np.float64],
+        possible: npt.NDArray[np.bool_],
+        meter: Meter,
+    ) -> Answer:
+        """Search the objectives that the bound left open, the most promising first.
+
+        With nothing free that matters no other leaf is reachable, whatever the slack.
+        """
+        for j in np.argsort(-excess) if free else ():
+            if not possible[j]:
+                continue
+            answer = self._search_goal(self._goals[j], free, meter)
+            if answer is not None:
+                return answer
+        return self._entailed(free, np.where(possible, 0.0, excess))
+
+    def _search_goal(self, goal: _Goal, free: FeatureSet, meter: Meter) -> Answer | None:
+        """Search one objective; `None` means that it is out of reach."""
+        if not any(len(score.trees) for score in goal.scores):
+            if self.program.boxes.ensemble.n_outputs == 1:
+                return None  # one sum that never varies, so neither does the outcome
+            return Unknown(UnknownReason.PRECISION, "two classes tie up to rounding everywhere")
+        search = self._start(goal, free, goal.cut, meter)
+        seen = 0
+        while True:
+            reason = self._run(search, meter, seen)
+            found = int(search.num_solutions())
+            for number in range(seen, found):
+                solution = search.get_solution(number)
+                sums = np.array([[self._score(goal, solution)]])
+                witness = self._witness(goal, solution.box(), bool(goal.sure(sums)[0]))
+                if witness is not None:
+                    return witness
+            seen = found
+            if reason is not None:
+                return Unknown(reason)
+            if not search.num_open():
+                return None
+            if seen > _MOST_CLOSE_CALLS:
+                return Unknown(
+                    UnknownReason.PRECISION,
+                    f"more than {_MOST_CLOSE_CALLS} leaf boxes lie within the rounding slack",
+                )
+
+    def _start(self, goal: _Goal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
+        """Set up a best-first search for one objective above `cut`."""
+        if goal.objective.against:
+            heuristic = veritas.HeuristicType.MULTI_MAX_MAX_OUTPUT_DIFF
+            trees = self.program.contest(goal.objective.weights.index(1.0))
+            offset = 0.0
+        else:
+            heuristic = veritas.HeuristicType.MAX_OUTPUT
+            trees = self.program.weighted_sum(goal.objective.weights)
+            offset = goal.scores[0].constant
+        config = veritas.Config(heuristic)
+        if cut > -math.inf:
+            config.ignore_state_when_worse_than = cut - offset
+            config.stop_when_optimal = False
+            config.stop_when_num_new_solutions_exceeds = 1
+        if meter.budget.memory is not None:
+            config.max_memory = meter.budget.memory
+        box = list(self._fixed)
+        for feature in free:
+            for column in self._columns[feature]:
+                box[column] = self._free[column]
+        return config.get_search(trees, box[: trees.get_maximum_feat_id() + 1])
+
+    def _run(self, search: veritas.Search, meter: Meter, seen: int) -> UnknownReason | None:
+        """Step until a new solution or the end; return why it stopped early, if it did."""
+        while True:
+            reason = meter.exhausted()
+            if reason is not None:
+                return reason
+            stopped = search.step_for(min(meter.remaining, _LOOK_SECONDS), _LOOK_STEPS)
+            if stopped == veritas.StopReason.OUT_OF_MEMORY:
+                return UnknownReason.MEMORY
+            if stopped not in _PAUSES or search.num_solutions() > seen:
+                return None
+
+    def _score(self, goal: _Goal, solution: veritas.Solution) -> float:
+        offset = 0.0 if goal.objective.against else goal.scores[0].constant
+        return float(solution.output) + offset
+
+    def _witness(
+        self, goal: _Goal, box: dict[int, veritas.Interval], sure: bool
+    ) -> Counterexample | None:
+        """Turn a leaf box into a point; `None` if the model that runs disagrees there."""
+        cells = self._cells.copy()
+        for column, interval in box.items():
+            z, low, high = cells[column], int(interval.lo), int(interval.hi)
+            if not low <= z < high:
+                cells[column] = low if z < low else high - 1
+        changed = np.flatnonzero(cells != self._cells)
+        moved = sorted(set(self.problem.space.owner[changed].tolist()))
+        if sure and len(moved) > 1:
+            moved = self._reverter.shrink(cells, moved, goal.scores, goal.sure)
+        point = self._point(cells, moved)
+        if not sure and not bool(self.problem.changed(point[None])[0]):
+            return None
+        outcome = float(self.problem.classifier.predict(point[None])[0])
+        return Counterexample(point, frozenset(moved), outcome)
+
+    def _point(self, cells: Cells, moved: Sequence[int]) -> Point:
+        point = self.problem.instance.copy()
+        lower, upper = self._limits
+        for feature in moved:
+            for column in self._columns[feature]:
+                if cells[column] != self._cells[column]:
+                    value = self.program.boxes.columns[column].pick(
+                        int(cells[column]), point[column], lower[column], upper[column]
+                    )
+                    point[column] = math.nan if value is None else value
+        return point
+
+
+def allowed_cells(
+    boxes: LeafBoxes, problem: ExplanationProblem, cells: Cells
+) -> tuple[Cells, Cells]:
+    """Return the cells that the region leaves to each free column, end excluded.
+
+    They are contiguous: a restricted column cannot become missing, and a missing value
+    under a restriction cannot become present.
+    """
+    lower = np.zeros_like(cells)
+    upper = boxes.n_cells.copy()
+    low, high = problem.region.limits(problem.space, problem.instance)
+    for i in np.flatnonzero(problem.region.restricted(problem.space)):
+        column, value = boxes.columns[i], problem.instance[i]
+        if math.isnan(float(value)) or math.isnan(low[i]):
+            lower[i], upper[i] = cells[i], cells[i] + 1
+            continue
+        held = [
+            k
+            for k, cell in enumerate(column.cells)
+            if not cell.is_missing and column.pick(k, float(value), low[i], high[i]) is not None
+        ]
+        lower[i], upper[i] = held[0], held[-1] + 1
+    return lower, upper

@@ -1,0 +1,162 @@
+"""Weighted scores of an ensemble, compiled once for bounds and for best-first search.
+
+A `WeightedScore` is ``sum over outputs of weight * score`` as a sum of one gain per
+tree.  Trees that give every leaf the same gain are folded into a constant, so that the
+difference of two classes of a boosted model involves only those classes' trees.
+`TreeProgram` keeps what depends on the model and the space alone and is shared by all
+instances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import veritas
+
+from .boxes import BoxTree, LeafBoxes
+
+__all__ = ["TreeProgram", "WeightedScore"]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedScore:
+    """One weighted sum of scores, times the ensemble's divisor.
+
+    Parameters
+    ----------
+    rows
+        Leaves of the trees that vary, ascending, shape ``(rows,)``.
+    gains
+        Their contributions, shape ``(rows,)``.
+    starts
+        First position in `rows` of each varying tree, shape ``(varying trees,)``.
+    trees
+        Numbers of the varying trees.
+    constant
+        Everything else: the other trees and the base scores.
+    rounding
+        Bound on the error of summing the gains in float64; zero if every sum is exact.
+    """
+
+    rows: npt.NDArray[np.intp]
+    gains: npt.NDArray[np.float64]
+    starts: npt.NDArray[np.intp]
+    trees: npt.NDArray[np.intp]
+    constant: float
+    rounding: float
+
+    @classmethod
+    def of(cls, boxes: LeafBoxes, weights: tuple[float, ...]) -> WeightedScore:
+        """Weigh the outputs of an ensemble.
+
+        Parameters
+        ----------
+        boxes
+            The ensemble.
+        weights
+            Factor of each output, shape ``(outputs,)``.
+        """
+        gains = boxes.values @ np.array(weights)
+        base = float(np.array(weights) @ boxes.ensemble.base) * boxes.ensemble.divisor
+        n_trees = len(boxes.trees)
+        if not n_trees:
+            none = np.zeros(0, dtype=np.intp)
+            return cls(none, np.zeros(0), none, none, base, _rounding(np.array([base]), base))
+        low = np.minimum.reduceat(gains, boxes.starts)
+        high = np.maximum.reduceat(gains, boxes.starts)
+        varying = high > low
+        rows = np.flatnonzero(varying[boxes.tree])
+        owners = boxes.tree[rows]
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        constant = float(low[~varying].sum()) + base
+        largest = np.append(np.maximum(np.abs(low), np.abs(high)), abs(base))
+        rounding = _rounding(np.append(gains, base), float(largest.sum()))
+        return cls(rows, gains[rows], starts, np.flatnonzero(varying), constant, rounding)
+
+
+class TreeProgram:
+    """An ensemble over a space, with its weighted scores compiled on demand.
+
+    Parameters
+    ----------
+    boxes
+        The ensemble in cell coordinates.
+    """
+
+    def __init__(self, boxes: LeafBoxes) -> None:
+        self.boxes = boxes
+        self._scores: dict[tuple[float, ...], WeightedScore] = {}
+        self._sums: dict[tuple[float, ...], veritas.AddTree] = {}
+        self._contests: dict[int, veritas.AddTree] = {}
+
+    def score(self, weights: tuple[float, ...]) -> WeightedScore:
+        """Return a weighted score."""
+        if weights not in self._scores:
+            self._scores[weights] = WeightedScore.of(self.boxes, weights)
+        return self._scores[weights]
+
+    def weighted_sum(self, weights: tuple[float, ...]) -> veritas.AddTree:
+        """Return the varying trees of a weighted score for best-first search.
+
+        Its outputs are those of `score` without the constant.
+        """
+        if weights not in self._sums:
+            gains = (self.boxes.values @ np.array(weights)).tolist()
+            ensemble = veritas.AddTree(1, veritas.AddTreeType.REGR)
+            for number in self.score(weights).trees.tolist():
+                _copy(self.boxes.trees[number], ensemble.add_tree(), [gains])
+            self._sums[weights] = ensemble
+        return self._sums[weights]
+
+    def contest(self, target: int) -> veritas.AddTree:
+        """Return all trees with the target's output first, the rivals after it."""
+        if target not in self._contests:
+            k = self.boxes.ensemble.n_outputs
+            order = [target, *(i for i in range(k) if i != target)]
+            # Base scores differ between classes, so they ride on an extra constant tree.
+            base = self.boxes.ensemble.base * self.boxes.ensemble.divisor
+            outputs = [self.boxes.values[:, i].tolist() for i in order]
+            ensemble = veritas.AddTree(k, veritas.AddTreeType.REGR)
+            for tree in self.boxes.trees:
+                _copy(tree, ensemble.add_tree(), outputs)
+            constant = ensemble.add_tree()
+            for position, i in enumerate(order):
+                constant.set_leaf_value(constant.root(), position, float(base[i]))
+            self._contests[target] = ensemble
+        return self._contests[target]
+
+    @cached_property
+    def used_columns(self) -> npt.NDArray[np.bool_]:
+        """Columns that some reachable split tests, shape ``(columns,)``."""
+        used = np.zeros(self.boxes.space.n_columns, dtype=np.bool_)
+        for tree in self.boxes.trees:
+            used[[column for column in tree.column if column >= 0]] = True
+        return used
+
+
+def _copy(source: BoxTree, target: veritas.Tree, outputs: list[list[float]]) -> None:
+    stack = [(0, target.root())]
+    while stack:
+        node, image = stack.pop()
+        column = source.column[node]
+        if column < 0:
+            for position, gains in enumerate(outputs):
+                target.set_leaf_value(image, position, gains[source.leaf[node]])
+        else:
+            target.split(image, column, source.threshold[node])
+            stack.append((source.left[node], target.left(image)))
+            stack.append((source.right[node], target.right(image)))
+
+
+def _rounding(values: npt.NDArray[np.float64], total: float) -> float:
+    """Bound the error of adding values of which at most `total` accumulates.
+
+    Sums of multiples of a common power of two that stay below 2**53 of it are exact.
+    """
+    scaled = values * 2.0**20
+    if bool((scaled == np.round(scaled)).all()) and total * 2.0**20 < 2.0**53:
+        return 0.0
+    return (len(values) + 2) * total * 2.0**-52

@@ -1,0 +1,84 @@
+"""The tree oracle against brute force over every combination of cells."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whyproof.encodings.trees.oracle import TreeOracle
+from whyproof.engine.answers import Counterexample, Entailed
+from whyproof.engine.budget import Budget
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet
+
+from random_ensembles import every_point, problems
+
+
+def _free_sets(problem: ExplanationProblem) -> list[FeatureSet]:
+    features = range(problem.space.n_features)
+    return [
+        frozenset(chosen)
+        for size in range(problem.space.n_features + 1)
+        for chosen in itertools.combinations(features, size)
+    ]
+
+
+def _check(problem: ExplanationProblem, free: FeatureSet, answer: object) -> None:
+    possible = bool(problem.changed(every_point(problem, free)).any())
+    match answer:
+        case Counterexample():
+            assert possible, "a counterexample where brute force finds none"
+            problem.replay(answer.point, free)
+            assert answer.moved == problem.space.moved(problem.instance, answer.point)
+        case Entailed():
+            assert not possible, "entailed, but brute force finds a counterexample"
+            assert not answer.core & free
+            beyond = frozenset(range(problem.space.n_features)) - answer.core
+            assert not problem.changed(every_point(problem, beyond)).any(), "the core is too small"
+        case _:
+            raise AssertionError(f"not decided: {answer}")
+
+
+@given(problems())
+@settings(max_examples=150, deadline=None)
+def test_exact_sums_agree_with_brute_force(problem: ExplanationProblem) -> None:
+    free_sets = _free_sets(problem)
+    oracle = TreeOracle(problem)
+    for free, answer in zip(free_sets, oracle.decide(free_sets, Budget().start()), strict=True):
+        _check(problem, free, answer)
+    for free in free_sets:
+        _check(problem, free, oracle.decide([free], Budget().start())[0])
+
+
+@given(problems(float32=True), st.data())
+@settings(max_examples=100, deadline=None)
+def test_float32_sums_agree_with_the_model_that_runs(
+    problem: ExplanationProblem, data: st.DataObject
+) -> None:
+    oracle = TreeOracle(problem)
+    for free in data.draw(st.lists(st.sampled_from(_free_sets(problem)), min_size=1, max_size=4)):
+        _check(problem, free, oracle.decide([free], Budget().start())[0])
+
+
+@given(problems())
+@settings(max_examples=60, deadline=None)
+def test_guaranteed_margin_is_the_smallest_lead(problem: ExplanationProblem) -> None:
+    from whyproof.engine.question import AnyOther
+
+    if problem.question != AnyOther():
+        return
+    oracle = TreeOracle(problem)
+    for free in _free_sets(problem):
+        margin = oracle.guaranteed_margin(free, Budget().start())
+        points = every_point(problem, free)
+        scores = problem.classifier.scores(points)
+        kept = scores[:, int(problem.prediction)]
+        lead = float((kept - np.delete(scores, int(problem.prediction), 1).max(axis=1)).min())
+        if problem.changed(points).any():
+            assert margin is None or margin == 0
+        else:
+            assert margin is not None
+            assert abs(margin - lead) < 1e-9
