@@ -159,6 +159,7 @@ def load_sklearn_forest(source: Any, vote: Vote | None) -> Model:  # noqa: ANN40
         library="scikit-learn",
         version=sklearn.__version__,
         names=tuple(str(name) for name in getattr(source, "feature_names_in_", ())),
+        accepts_missing=_accepts_missing(source),
         source=kind,
         notes=() if vote == "average" else ("the decision is the majority of the trees' votes",),
     )
@@ -190,3 +191,9 @@ def _leaf_values(tree: Any, outputs: int, vote: Vote) -> npt.NDArray[np.float64]
     votes = np.zeros_like(values)
     votes[np.arange(len(values)), values.argmax(axis=1)] = 1.0
     return votes
+
+
+def _accepts_missing(source: Any) -> bool:  # noqa: ANN401
+    if hasattr(source, "__sklearn_tags__"):
+        return bool(source.__sklearn_tags__().input_tags.allow_nan)
+    return bool(source._get_tags().get("allow_nan", False))

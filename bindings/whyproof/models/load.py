@@ -12,6 +12,7 @@ from pathlib import Path
 
 from whyproof.engine.errors import ModelError, UnsupportedError
 
+from .from_sklearn_boosting import BOOSTING_NAMES, HISTOGRAM_NAMES
 from .from_sklearn_forest import FOREST_NAMES, Vote
 from .model import Model
 
@@ -85,6 +86,11 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         return load_sklearn_forest(source, vote)
     if vote is not None:
         raise UnsupportedError(f"vote={vote!r} is for classifying forests, not for a {kind}")
+    if library == "sklearn" and kind in BOOSTING_NAMES | HISTOGRAM_NAMES:
+        from .from_sklearn_boosting import load_sklearn_boosting, load_sklearn_histogram
+
+        load = load_sklearn_boosting if kind in BOOSTING_NAMES else load_sklearn_histogram
+        return load(source)
     if library == "xgboost":
         from .from_xgboost import load_xgboost_object
 

@@ -61,6 +61,8 @@ class Model:
     domains
         What the model itself demands of columns, by position: the codes of its
         categorical columns.
+    accepts_missing
+        Whether it predicts for rows with missing values.
     source
         Where it came from, for people: a path or a class name.
     notes
@@ -83,6 +85,7 @@ class Model:
     version: str = ""
     names: tuple[str, ...] = ()
     domains: Mapping[int, Domain] = field(default_factory=dict[int, Domain])
+    accepts_missing: bool = True
     source: str = ""
     notes: tuple[str, ...] = ()
 
@@ -120,7 +123,7 @@ class Model:
         points
             Shape ``(rows, columns)``; codes of the model's own columns.
         """
-        return self.runtime.predict(_checked(points, self.n_columns))
+        return self.runtime.predict(self._checked(points))
 
     def scores(self, points: Points) -> npt.NDArray[np.float64]:
         """Return one score per class, ``(0, m)`` for a binary margin, or the value.
@@ -128,13 +131,23 @@ class Model:
         Scores are sums before any link function, in the units of the structure; a
         regressor's value is what `predict` returns.
         """
-        points = _checked(points, self.n_columns)
+        points = self._checked(points)
         if self.is_regressor:
             return np.asarray(self.runtime.predict(points), dtype=np.float64)[:, None]
         sums = self.runtime.sums(points)
         if self.structure.rule is DecisionRule.ARGMAX:
             return sums
         return np.concatenate([np.zeros_like(sums), sums], axis=1)
+
+    def _checked(self, points: Points) -> Points:
+        points = np.asarray(points, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != self.n_columns:
+            raise DataError(
+                f"the model takes points of shape (rows, {self.n_columns}), found {points.shape}"
+            )
+        if not self.accepts_missing and bool(np.isnan(points).any()):
+            raise DataError(f"the model ({self.source}) does not take missing values")
+        return points
 
     def verify(self, rows: int = 24) -> None:
         """Compare structure and runtime on a few points at the trees' own boundaries.
@@ -147,15 +160,24 @@ class Model:
         UnsupportedError
             If they differ by more than the slack.
         """
-        points = probe_points(self.structure, rows)
+        points = probe_points(self.structure, rows, missing=self.accepts_missing)
         expected = self.structure.sums(points)
         found = self.runtime.sums(points)
         allowed = self.structure.slack + 1e-12 * np.abs(expected).max(initial=1.0)
         worst = float(np.abs(expected - found).max(initial=0.0))
         if not worst <= allowed:
             raise UnsupportedError(
-                f"{self.runtime.name} computes scores that differ by {worst:.3g} from its own "
-                "trees; this version or option is not supported, export the model to ONNX"
+                f"{self.runtime.name} computes scores that differ by {worst:.3g} from the trees "
+                f"of {self.source}; this version or option is not supported"
+            )
+        if self.is_regressor:
+            return
+        clear = _leads(self.structure, expected) > self.structure.slack
+        differs = self.structure.predict(points) != self.runtime.predict(points)
+        if bool((differs & clear).any()):
+            raise UnsupportedError(
+                f"{self.runtime.name} decides otherwise than the trees of {self.source} say; "
+                "this version or option is not supported"
             )
 
 
@@ -208,11 +230,11 @@ def fingerprint_of(structure: TreeEnsemble) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def probe_points(structure: TreeEnsemble, rows: int) -> Points:
+def probe_points(structure: TreeEnsemble, rows: int, *, missing: bool = False) -> Points:
     """Return points on and beside the trees' boundaries, shape ``(rows, columns)``.
 
-    Deterministic; a column that no tree tests is zero, and categorical columns take
-    codes that some split lists.
+    Deterministic; a column that no tree tests is zero, categorical columns take codes
+    that some split lists, and one value in eight is missing where that is allowed.
     """
     values: list[set[float]] = [{0.0} for _ in range(structure.n_columns)]
     for tree in structure.trees:
@@ -231,13 +253,16 @@ def probe_points(structure: TreeEnsemble, rows: int) -> Points:
     random = np.random.default_rng(0)
     for column, candidates in enumerate(values):
         points[:, column] = random.choice(sorted(candidates), size=rows)
+    if missing:
+        points[random.random(points.shape) < 0.125] = np.nan
     return points
 
 
-def _checked(points: Points, n_columns: int) -> Points:
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != n_columns:
-        raise DataError(
-            f"the model takes points of shape (rows, {n_columns}), found {points.shape}"
-        )
-    return points
+def _leads(structure: TreeEnsemble, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return by how much each row's decision leads, shape ``(rows,)``."""
+    if structure.rule is not DecisionRule.ARGMAX:
+        return np.abs(sums[:, 0])
+    if sums.shape[1] == 1:
+        return np.full(len(sums), np.inf)
+    best = np.sort(sums, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
