@@ -22,7 +22,7 @@ ALL = {
     "swift q=1": SwiftCXp(q=1, delta=0.0),
     "swift q=2": SwiftCXp(q=2, delta=0.9),
     "swift q=3": SwiftCXp(q=3, delta=0.4),
-    "witness timid": Witness(bold=False),
+    "witness timid": Witness(growth=1),
     "witness lanes=3": Witness(lanes=3),
     "witness lanes=9": Witness(lanes=9),
 }

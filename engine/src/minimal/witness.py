@@ -9,21 +9,22 @@ The default.  Every answer is used in full:
   about; a `D` found early does this again and again as the set shrinks, and so does
   evidence that other searches on the same problem left behind.
 
-The question asked next is the boldest one that the evidence does not refute: only the
-necessary elements and a hitting set of the refusals of this phase.  A refusal costs
-one question and adds to the hitting set, an acceptance drops all the rest.  What then is
-still neither dropped nor shown necessary is asked about one by one.
+How many elements the next question leaves out follows from how strong the evidence is.
+After a yes whose support is smaller than the set asked about, what is left is likely needed:
+one element.  After a yes without such a gain four times as many as before.  A no that names
+several elements keeps them all aside until the set shrinks, so that the next
+question hits every dual set seen: a refusal costs one question and is never repeated.
 
 This joins the use of counterexamples in OptUx and XReason (Ignatiev et al., AAAI 2022),
 model rotation (Belov and Marques-Silva, FMCAD 2011) and implicit hitting sets, over one
 monotone predicate, so that it serves AXp and CXp alike.  With an oracle of several lanes a
-round asks the bold question and single deletions together.
+round asks the block and single deletions together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..space import FeatureSet
 from .predicate import Verdict, WeakExplanation
@@ -42,73 +43,87 @@ class Witness:
     lanes
         Sets asked in one round; by default as many as the oracle decides at the
         price of one.
-    bold
-        Whether to ask bold questions at all, or single deletions only.
+    growth
+        Factor by which the block grows after a yes without gain; 1 for single
+        deletions throughout.
     """
 
     lanes: int | None = None
-    bold: bool = True
+    growth: int = 4
 
     def __call__(
         self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int]
     ) -> MinimalSet:
         """Shrink `candidates`; as in `Strategy`."""
-        run = _Run(predicate, start, list(candidates), self.bold)
         width = predicate.lanes if self.lanes is None else self.lanes
-        while run.step(width):
+        run = _Run(predicate, start, candidates, width, self.growth)
+        while run.step():
             pass
         return settle(predicate, run.verdict, {})
 
 
-@dataclass(slots=True)
 class _Run:
-    predicate: WeakExplanation
-    verdict: Verdict
-    order: list[int]
-    bold: bool
-    members: FeatureSet = frozenset()
-    kept: FeatureSet = frozenset()
-    given_up: dict[int, FeatureSet] = field(default_factory=dict[int, FeatureSet])
+    def __init__(
+        self,
+        predicate: WeakExplanation,
+        start: Verdict,
+        candidates: Sequence[int],
+        width: int,
+        growth: int,
+    ) -> None:
+        self.predicate = predicate
+        self.verdict = start
+        self.order = candidates
+        self.width = width
+        self.growth = growth
+        self.members = start.support & frozenset(candidates)
+        shrunk = len(self.members) < len(predicate.universe)
+        self.block = 1 if shrunk or growth == 1 else max(1, len(self.members) // 2)
+        self.aside: FeatureSet = frozenset()
+        self.given_up: dict[int, FeatureSet] = {}
 
-    def __post_init__(self) -> None:
-        self.members = self.verdict.support & frozenset(self.order)
-
-    def step(self, width: int) -> bool:
+    def step(self) -> bool:
         """Ask one round; false if nothing is left to ask."""
-        pinned = self.predicate.necessary(self.members)
-        unsettled = [i for i in self.order if i in self.members and i not in pinned]
-        loose = [i for i in unsettled if i not in self.given_up]
-        if not loose:
-            # What stayed unknown may be easier now that the set is smaller.
-            loose = [i for i in unsettled if self.given_up[i] != self.members]
-            self.kept = self.members
+        members = self.members
+        loose = self._loose()
         if not loose:
             return False
-        trials = [self.members - {i} for i in loose[:width]]
-        bold = pinned | self.kept
-        daring = self.bold and len(self.members - bold) > 1
-        if daring:
-            trials = [bold, *trials[: width - 1]]
-        before = self.members
-        verdicts = self.predicate.test(trials)
-        accepted = [v for v in verdicts if v.holds]
+        block = [i for i in loose if i not in self.aside]
+        if not block:
+            self.aside, self.block, block = frozenset(), 1, loose
+        left_out = [frozenset(block[: self.block])]
+        singles = block if self.block == 1 else loose
+        left_out += [frozenset((i,)) for i in singles[self.block == 1 : self.width]]
+        verdicts = self.predicate.test([members - out for out in left_out[: self.width]])
+        accepted = [(v, out) for v, out in zip(verdicts, left_out, strict=False) if v.holds]
         if accepted:
-            self.verdict = min(accepted, key=lambda v: len(v.support))
-            self.members, self.kept = self.verdict.support, frozenset()
-        elif daring:
-            self._refused(verdicts[0])
-        for trial, verdict in zip(trials[daring:], verdicts[daring:], strict=True):
+            self._shrink(*min(accepted, key=lambda pair: len(pair[0].support)))
+        elif verdicts[0].holds is False and self.block > 1:
+            self.aside |= verdicts[0].support & members
+        for verdict, out in zip(verdicts, left_out, strict=False):
             if verdict.holds is None:
-                (element,) = before - trial
-                self.given_up[element] = before
+                self._give_up(out, members)
         return True
 
-    def _refused(self, verdict: Verdict) -> None:
-        """Keep some elements of the dual set, so that the next bold question hits it."""
-        if verdict.holds is None:
-            self.kept = self.members
-            return
-        hit = [i for i in self.order if i in verdict.support and i in self.members]
-        self.kept |= frozenset(hit[len(hit) // 2 :])
-        if self.kept >= self.members - self.predicate.necessary(self.members):
-            self.kept = self.members
+    def _loose(self) -> list[int]:
+        """Return what is neither necessary nor given up, in order."""
+        pinned = self.predicate.necessary(self.members)
+        unsettled = [i for i in self.order if i in self.members and i not in pinned]
+        if not self.given_up:
+            return unsettled
+        loose = [i for i in unsettled if i not in self.given_up]
+        if loose:
+            return loose
+        # What stayed unknown may be easier now that the set is smaller.
+        return [i for i in unsettled if self.given_up[i] != self.members]
+
+    def _shrink(self, verdict: Verdict, left_out: FeatureSet) -> None:
+        gained = len(self.members) - len(left_out) - len(verdict.support)
+        self.block = 1 if gained else self.block * self.growth
+        self.verdict, self.members, self.aside = verdict, verdict.support, frozenset()
+
+    def _give_up(self, left_out: FeatureSet, members: FeatureSet) -> None:
+        if len(left_out) > 1:
+            self.block = 1
+        else:
+            self.given_up |= dict.fromkeys(left_out, members)
