@@ -59,7 +59,8 @@ class Counterexample:
     moved
         Features in which it differs from the instance: a weak contrastive explanation.
     outcome
-        What the model says there: a class index, or a value.
+        What the model says there: a class index, or a value.  NaN from an oracle that
+        leaves this to the replay; in an explanation it is always known.
     """
 
     point: Point

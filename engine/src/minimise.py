@@ -15,6 +15,7 @@ from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
 from .names import did_you_mean
 from .oracle import Counted, Oracle, Recall
 from .problem import ExplanationProblem
+from .replay import Replay
 from .space import FeatureSet
 
 __all__ = ["minimise", "strategy_named"]
@@ -32,6 +33,7 @@ def minimise(
     meter: Meter | None = None,
     facts: Facts | None = None,
     recall: bool = True,
+    replay: Replay | None = None,
 ) -> Explanation | None:
     """Find one subset-minimal explanation.
 
@@ -58,6 +60,9 @@ def minimise(
     recall
         Answer questions that follow from earlier evidence without asking.  Off, the
         published algorithms ask exactly what they ask in print.
+    replay
+        Confirms counterexamples on the model that runs; shared by searches on the same
+        problem so that each is replayed once.
 
     Returns
     -------
@@ -72,6 +77,8 @@ def minimise(
     ------
     DataError
         For an order or features that do not exist.
+    ReplayError
+        If the model that runs contradicts a counterexample: a defect, never an answer.
     InputError
         For an unknown strategy.
     """
@@ -82,7 +89,8 @@ def minimise(
     counted = Counted(oracle)
     asked: Oracle = Recall(counted, facts) if recall else counted
     predicate = WeakExplanation(kind, asked, problem.universe, meter)
-    start = _start(problem, predicate, whole)
+    # An oracle's core for "everything fixed" is a head start; in print there is none.
+    start = predicate.test_one(whole) if recall else _start(problem, predicate, whole)
     if start.holds is False:
         return None
     if start.holds is None:
@@ -97,9 +105,10 @@ def minimise(
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
     )
-    return Explanation(
+    explanation = Explanation(
         problem, kind, found.members, found.verdict.answer, found.open, found.necessity, statistics
     )
+    return (replay or Replay(problem)).explanation(explanation)
 
 
 def strategy_named(strategy: str | Strategy) -> Strategy:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from .classifier import Classifier
+from .classifier import Classifier, Predictions
 from .errors import DataError, ReplayError
-from .question import AnyOther, Question
+from .question import AnyOther, KeepMargin, Question
 from .region import Region
 from .space import FeatureSet, FeatureSpace, Point, Points
 
@@ -58,7 +59,8 @@ class ExplanationProblem:
         self.space.check(instance)
         self.region.check(self.space, instance)
         self.question.check(self.classifier, self.prediction)
-        if bool(self.changed(instance[None])[0]):
+        # Only a floor on the lead can already be broken by the instance itself.
+        if isinstance(self.question, KeepMargin) and bool(self.changed(instance[None])[0]):
             wanted = self.question.describe(self.classifier, self.prediction)
             raise DataError(f"nothing has to change: the instance already has {wanted}")
 
@@ -70,8 +72,12 @@ class ExplanationProblem:
     @property
     def label(self) -> object:
         """Outcome of the instance as the user knows it."""
+        return self.label_of(self.prediction)
+
+    def label_of(self, outcome: float) -> object:
+        """Return an outcome as the user knows it: a class label, or the value."""
         classes = self.classifier.classes
-        return classes[int(self.prediction)] if classes else self.prediction
+        return classes[int(outcome)] if classes else outcome
 
     @property
     def universe(self) -> FeatureSet:
@@ -83,40 +89,55 @@ class ExplanationProblem:
         return self.question.changed(self.classifier, points, self.prediction)
 
     def replay(self, point: Point, free: FeatureSet) -> float:
-        """Run a would-be counterexample through the model and return its outcome.
+        """Run one would-be counterexample through the model; see `replay_all`."""
+        return float(self.replay_all(point[None], [free])[0])
+
+    def replay_all(self, points: Points, free_sets: Sequence[FeatureSet]) -> Predictions:
+        """Run would-be counterexamples through the model and return its outcomes.
+
+        Parameters
+        ----------
+        points
+            Shape ``(rows, columns)``.
+        free_sets
+            For each point the features that it may have moved.
 
         Raises
         ------
         ReplayError
-            If it moves a fixed feature, leaves the space or the region, or does not
+            If one moves a fixed feature, leaves the space or the region, or does not
             change the decision.
         """
+        outcomes, changed = self.question.evaluate(self.classifier, points, self.prediction)
+        for point, free, outcome, flips in zip(points, free_sets, outcomes, changed, strict=True):
+            fault = self._fault(point, free)
+            if not fault and not flips:
+                fault = f"the model still answers {outcome:g} there"
+            if fault:
+                raise ReplayError(
+                    f"a counterexample failed its replay: {fault}",
+                    {
+                        "instance": self.instance.tolist(),
+                        "point": point.tolist(),
+                        "free": sorted(free),
+                        "prediction": self.prediction,
+                        "outcome": float(outcome),
+                        "model": self.classifier.fingerprint,
+                        "fault": fault,
+                    },
+                )
+        return outcomes
+
+    def _fault(self, point: Point, free: FeatureSet) -> str:
+        """Say what is wrong with a point, apart from the model's outcome; empty if nothing."""
         moved = self.space.moved(self.instance, point)
-        fault = ""
         if not moved <= free:
             names = ", ".join(self.space.names[i] for i in sorted(moved - free))
-            fault = f"it moves fixed features: {names}"
-        elif not self.region.contains(self.space, self.instance, point):
-            fault = "it lies outside the region"
-        else:
-            try:
-                self.space.check(point, "the counterexample")
-            except DataError as error:
-                fault = str(error)
-        outcome = float(self.classifier.predict(point[None])[0])
-        if not fault and not bool(self.changed(point[None])[0]):
-            fault = f"the model still answers {outcome:g} there"
-        if fault:
-            raise ReplayError(
-                f"a counterexample failed its replay: {fault}",
-                {
-                    "instance": self.instance.tolist(),
-                    "point": point.tolist(),
-                    "free": sorted(free),
-                    "prediction": self.prediction,
-                    "outcome": outcome,
-                    "model": self.classifier.fingerprint,
-                    "fault": fault,
-                },
-            )
-        return outcome
+            return f"it moves fixed features: {names}"
+        if not self.region.contains(self.space, self.instance, point):
+            return "it lies outside the region"
+        try:
+            self.space.check(point, "the counterexample")
+        except DataError as error:
+            return str(error)
+        return ""

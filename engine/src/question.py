@@ -24,10 +24,10 @@ class Question(ABC):
     """Which outcomes change the decision, given the outcome of the instance."""
 
     @abstractmethod
-    def changed(
+    def evaluate(
         self, classifier: Classifier, points: Points, prediction: float
-    ) -> npt.NDArray[np.bool_]:
-        """Tell for each point whether the model's outcome there is a change.
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
+        """Return the model's outcome at each point, and whether it is a change.
 
         Parameters
         ----------
@@ -37,7 +37,18 @@ class Question(ABC):
             Shape ``(rows, columns)``.
         prediction
             Outcome of the instance: a class index, or the value of a regressor.
+
+        Returns
+        -------
+        outcomes, changed
+            Shape ``(rows,)`` each.
         """
+
+    def changed(
+        self, classifier: Classifier, points: Points, prediction: float
+    ) -> npt.NDArray[np.bool_]:
+        """Tell for each point whether the model's outcome there is a change."""
+        return self.evaluate(classifier, points, prediction)[1]
 
     @abstractmethod
     def check(self, classifier: Classifier, prediction: float) -> None:
@@ -58,11 +69,12 @@ class Question(ABC):
 class AnyOther(Question):
     """The decision changes when the model predicts any other class."""
 
-    def changed(
+    def evaluate(
         self, classifier: Classifier, points: Points, prediction: float
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
         """Compare predicted classes."""
-        return np.asarray(classifier.predict(points) != prediction, dtype=np.bool_)
+        outcomes = classifier.predict(points)
+        return outcomes, np.asarray(outcomes != prediction, dtype=np.bool_)
 
     def check(self, classifier: Classifier, prediction: float) -> None:
         """Refuse regressors: their question needs an interval."""
@@ -85,11 +97,12 @@ class ReachClass(Question):
 
     target: int
 
-    def changed(
+    def evaluate(
         self, classifier: Classifier, points: Points, prediction: float
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
         """Look for the target class."""
-        return np.asarray(classifier.predict(points) == self.target, dtype=np.bool_)
+        outcomes = classifier.predict(points)
+        return outcomes, np.asarray(outcomes == self.target, dtype=np.bool_)
 
     def check(self, classifier: Classifier, prediction: float) -> None:
         """Refuse unknown classes and a target that is already predicted."""
@@ -116,12 +129,13 @@ class LeaveInterval(Question):
     lower: float
     upper: float
 
-    def changed(
+    def evaluate(
         self, classifier: Classifier, points: Points, prediction: float
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
         """Compare predicted values with the closed interval."""
-        values: Predictions = classifier.predict(points)
-        return np.asarray((values < self.lower) | (values > self.upper), dtype=np.bool_)
+        values = classifier.predict(points)
+        left = (values < self.lower) | (values > self.upper)
+        return values, np.asarray(left, dtype=np.bool_)
 
     def check(self, classifier: Classifier, prediction: float) -> None:
         """Refuse classifiers and intervals that do not hold the prediction."""
@@ -153,15 +167,15 @@ class KeepMargin(Question):
 
     floor: float
 
-    def changed(
+    def evaluate(
         self, classifier: Classifier, points: Points, prediction: float
-    ) -> npt.NDArray[np.bool_]:
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
         """Compare the lead of the predicted class with the floor."""
         scores = classifier.scores(points)
         kept = scores[:, int(prediction)]
         rivals = np.delete(scores, int(prediction), axis=1)
         lead = kept - rivals.max(axis=1)
-        return np.asarray(lead < self.floor, dtype=np.bool_)
+        return classifier.predict(points), np.asarray(lead < self.floor, dtype=np.bool_)
 
     def check(self, classifier: Classifier, prediction: float) -> None:
         """Refuse regressors and negative floors."""

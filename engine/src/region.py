@@ -104,8 +104,7 @@ class Region:
         lower, upper
             Shape ``(columns,)`` each; NaN where the column is pinned to missing.
         """
-        bounds = np.array([column.domain.bounds for column in space.columns], dtype=np.float64)
-        lower, upper = bounds[:, 0].copy(), bounds[:, 1].copy()
+        lower, upper = space.bounds[0].copy(), space.bounds[1].copy()
         if self.lower is not None:
             lower = np.maximum(lower, self.lower)
         if self.upper is not None:
@@ -114,7 +113,7 @@ class Region:
             lower = np.maximum(lower, instance - self.epsilon)
             upper = np.minimum(upper, instance + self.epsilon)
         # A missing value has no neighbours: a restriction pins it.
-        pinned = _immutable(space) | (np.isnan(instance) & self.restricted(space))
+        pinned = space.pinned | (np.isnan(instance) & self.restricted(space))
         lower[pinned] = upper[pinned] = instance[pinned]
         return lower, upper
 
@@ -151,7 +150,7 @@ class Region:
         lower, upper = self.limits(space, instance)
         same = (point == instance) | (np.isnan(point) & np.isnan(instance))
         within = (lower <= point) & (point <= upper)
-        within |= np.isnan(point) & ~_immutable(space) & ~self.restricted(space)
+        within |= np.isnan(point) & ~space.pinned & ~self.restricted(space)
         if not bool(np.all(same | within)):
             return False
         if self.norm is None or self.norm == "linf":
@@ -165,11 +164,3 @@ class Region:
             "l0": float(np.count_nonzero(step)),
         }[self.norm]
         return distance <= float(np.asarray(self.epsilon))
-
-
-def _immutable(space: FeatureSpace) -> npt.NDArray[np.bool_]:
-    immutable = np.zeros(space.n_columns, dtype=np.bool_)
-    for feature in space.features:
-        if feature.immutable:
-            immutable[list(feature.columns)] = True
-    return immutable

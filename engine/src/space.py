@@ -200,6 +200,14 @@ class FeatureSpace:
         return frozenset(i for i, feature in enumerate(self.features) if not feature.immutable)
 
     @cached_property
+    def pinned(self) -> npt.NDArray[np.bool_]:
+        """Columns of immutable features, shape ``(columns,)``."""
+        pinned = np.zeros(self.n_columns, dtype=np.bool_)
+        for feature in self.features:
+            pinned[list(feature.columns)] = feature.immutable
+        return pinned
+
+    @cached_property
     def owner(self) -> npt.NDArray[np.intp]:
         """Feature index of each column, shape ``(columns,)``."""
         owner = np.empty(self.n_columns, dtype=np.intp)
@@ -278,7 +286,8 @@ class FeatureSpace:
             raise DataError(
                 f"{what} has shape {point.shape}, the space has {self.n_columns} columns"
             )
-        for column, code in zip(self.columns, point, strict=True):
+        for i in np.flatnonzero(~self._admissible(point)):
+            column, code = self.columns[i], point[i]
             if not column.domain.contains(float(code)):
                 shown = "a missing value" if np.isnan(code) else f"{float(code)!r}"
                 raise DataError(
@@ -288,6 +297,23 @@ class FeatureSpace:
         for constraint in self.constraints:
             if not bool(constraint.holds(point[None])[0]):
                 raise DataError(f"{what} violates the constraint {constraint.name!r}")
+
+    @cached_property
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Smallest and largest code of each column, shape ``(columns,)`` each."""
+        pairs = np.array([column.domain.bounds for column in self.columns], dtype=np.float64)
+        return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+    @cached_property
+    def _kinds(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        domains = [column.domain for column in self.columns]
+        return np.array([d.is_discrete for d in domains]), np.array([d.nullable for d in domains])
+
+    def _admissible(self, point: Point) -> npt.NDArray[np.bool_]:
+        """Tell per column whether its domain holds the point's code."""
+        (lower, upper), (discrete, nullable) = self.bounds, self._kinds
+        inside = (lower <= point) & (point <= upper) & (~discrete | (point == np.floor(point)))
+        return np.where(np.isnan(point), nullable, inside)
 
 
 def _refuse_unknown(where: str, given: Iterable[str], known: Sequence[str]) -> None:

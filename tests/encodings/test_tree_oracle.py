@@ -7,14 +7,13 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_ensembles import every_point, problems
 
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.engine.answers import Counterexample, Entailed
 from whyproof.engine.budget import Budget
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
-
-from random_ensembles import every_point, problems
 
 
 def _free_sets(problem: ExplanationProblem) -> list[FeatureSet]:

@@ -126,9 +126,25 @@ class LeafBoxes:
 
     def locate(self, point: Point) -> Cells:
         """Return the cell coordinates of an admissible point."""
-        return np.array(
-            [c.locate(float(v)) for c, v in zip(self.columns, point, strict=True)], dtype=np.int32
-        )
+        first_values, irregular = self._ladder
+        cells = (first_values <= point[:, None]).sum(axis=1, dtype=np.int32) - 1
+        for i in irregular:
+            cells[i] = self.columns[i].locate(float(point[i]))
+        return np.asarray(cells, dtype=np.int32)
+
+    @cached_property
+    def _ladder(self) -> tuple[npt.NDArray[np.float64], list[int]]:
+        """First value of each cell, ``(columns, most cells)``, and columns not in order."""
+        width = int(self.n_cells.max())
+        ladder = np.full((len(self.columns), width), np.inf)
+        irregular: list[int] = []
+        for i, column in enumerate(self.columns):
+            first = [cell.lower for cell in column.cells]
+            if column.is_ascending:
+                ladder[i, : len(first)] = first
+            else:
+                irregular.append(i)
+        return ladder, irregular
 
 
 class _Builder:

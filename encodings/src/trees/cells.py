@@ -81,6 +81,12 @@ class ColumnCells:
     def __len__(self) -> int:
         return len(self.cells)
 
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the cells are intervals in ascending order without the missing value."""
+        pairs = itertools.pairwise(self.cells)
+        return not self.cells[0].is_missing and all(a.upper < b.lower for a, b in pairs)
+
     def locate(self, value: float) -> int:
         """Return the cell of an admissible value.
 

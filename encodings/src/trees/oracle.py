@@ -24,11 +24,12 @@ from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, U
 from whyproof.engine.budget import Meter
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.question import KeepMargin, ReachClass
 from whyproof.engine.space import FeatureSet, Point
 
 from .bound import IntervalBound, blocking_features, feature_matrix
 from .boxes import Cells, LeafBoxes
-from .ensemble import TreeEnsemble
+from .ensemble import DecisionRule, TreeEnsemble
 from .objective import Objective, objectives
 from .program import TreeProgram, WeightedScore
 from .revert import Reverter
@@ -120,11 +121,10 @@ class TreeOracle:
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
         self._relevant = blocking & problem.universe
-        self._fixed = [veritas.Interval(z, z + 1) for z in self._cells.tolist()]
+        self._fixed = [self.program.interval(z, z + 1) for z in self._cells.tolist()]
         self._free = [
-            veritas.Interval(a, b) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
+            self.program.interval(a, b) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
         ]
-        self._columns = [list(feature.columns) for feature in problem.space.features]
 
     @property
     def name(self) -> str:
@@ -134,7 +134,7 @@ class TreeOracle:
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set: by bound if that is enough, by search otherwise."""
         relevant = [free & self._relevant for free in free_sets]
-        excess, possible = self._bounds(relevant)
+        excess, possible = self._bounds(feature_matrix(self.problem.space, relevant))
         answers: list[Answer] = []
         for i, free in enumerate(relevant):
             if possible[i].any():
@@ -177,11 +177,11 @@ class TreeOracle:
         return _Goal(objective, scores, threshold, slack)
 
     def _bounds(
-        self, free_sets: Sequence[FeatureSet]
+        self, fixed: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Bound how far each objective goes beyond zero, ``(sets, objectives)`` each."""
-        upper = self._bound.upper(feature_matrix(self.problem.space, free_sets))
-        excess = np.empty((len(free_sets), len(self._goals)))
+        upper = self._bound.upper(fixed)
+        excess = np.empty((len(upper), len(self._goals)))
         possible = np.empty(excess.shape, dtype=np.bool_)
         at = 0
         for j, goal in enumerate(self._goals):
@@ -192,20 +192,25 @@ class TreeOracle:
         return excess, possible
 
     def _grown(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
-        """Free more features while the bound suffices, so that the core is small."""
-        while True:
-            fixed = sorted(self._relevant - free)
-            single, possible = self._bounds([free | {i} for i in fixed])
-            cheap = [j for j in range(len(fixed)) if not possible[j].any()]
-            if not cheap:
-                return self._entailed(free, excess)
-            cheap.sort(key=lambda j: float(single[j].max()))
-            prefixes = [free | {fixed[j] for j in cheap[: k + 1]} for k in range(len(cheap))]
-            bounds, possible = self._bounds(prefixes)
+        """Free more features while the bound suffices, so that the core is small.
+
+        Each round values all single features at once, then all prefixes of their order.
+        """
+        fixed = feature_matrix(self.problem.space, [free])[:, 0]
+        closed = np.array(sorted(self._relevant - free), dtype=np.intp)
+        while len(closed):
+            single, possible = self._bounds(_without_each(fixed, closed))
+            good = np.flatnonzero(~possible.any(axis=1))
+            if not len(good):
+                break
+            cheap = closed[good[np.argsort(single[good].max(axis=1), kind="stable")]]
+            bounds, possible = self._bounds(_without_prefixes(fixed, cheap))
             longest = int(np.flatnonzero(~possible.any(axis=1))[-1])
-            free, excess = prefixes[longest], bounds[longest]
-            if longest == len(fixed) - 1:
-                return self._entailed(free, excess)
+            fixed, excess = fixed.copy(), bounds[longest]
+            fixed[cheap[: longest + 1]] = 0.0
+            # What no longer fits alone will not fit later: bounds only rise.
+            closed = cheap[longest + 1 :]
+        return self._entailed(frozenset(np.flatnonzero(fixed == 0).tolist()), excess)
 
     def _entailed(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
         worst = float(excess.max(initial=-math.inf))
@@ -278,7 +283,7 @@ class TreeOracle:
             config.max_memory = meter.budget.memory
         box = list(self._fixed)
         for feature in free:
-            for column in self._columns[feature]:
+            for column in self.problem.space.features[feature].columns:
                 box[column] = self._free[column]
         return config.get_search(trees, box[: trees.get_maximum_feat_id() + 1])
 
@@ -314,20 +319,46 @@ class TreeOracle:
         point = self._point(cells, moved)
         if not sure and not bool(self.problem.changed(point[None])[0]):
             return None
-        outcome = float(self.problem.classifier.predict(point[None])[0])
-        return Counterexample(point, frozenset(moved), outcome)
+        return Counterexample(point, frozenset(moved), self._outcome())
+
+    def _outcome(self) -> float:
+        """Return the outcome as far as it is known; the replay of answers settles it."""
+        rule, kept = self.program.boxes.ensemble.rule, self.problem.prediction
+        if rule in (DecisionRule.POSITIVE, DecisionRule.NONNEGATIVE):
+            return kept if isinstance(self.problem.question, KeepMargin) else 1 - kept
+        if isinstance(self.problem.question, ReachClass):
+            return float(self.problem.question.target)
+        return math.nan
 
     def _point(self, cells: Cells, moved: Sequence[int]) -> Point:
         point = self.problem.instance.copy()
         lower, upper = self._limits
         for feature in moved:
-            for column in self._columns[feature]:
+            for column in self.problem.space.features[feature].columns:
                 if cells[column] != self._cells[column]:
                     value = self.program.boxes.columns[column].pick(
                         int(cells[column]), point[column], lower[column], upper[column]
                     )
                     point[column] = math.nan if value is None else value
         return point
+
+
+def _without_each(
+    fixed: npt.NDArray[np.float32], features: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """Free each feature alone, shape ``(features of the space, features)``."""
+    matrix = np.repeat(fixed[:, None], len(features), axis=1)
+    matrix[features, np.arange(len(features))] = 0.0
+    return matrix
+
+
+def _without_prefixes(
+    fixed: npt.NDArray[np.float32], features: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """Free the first, the first two, ... features, shape as in `_without_each`."""
+    matrix = np.repeat(fixed[:, None], len(features), axis=1)
+    matrix[features] = np.tri(len(features), k=-1, dtype=np.float32)
+    return matrix
 
 
 def allowed_cells(

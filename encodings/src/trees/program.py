@@ -10,7 +10,6 @@ instances.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +90,7 @@ class TreeProgram:
         self._scores: dict[tuple[float, ...], WeightedScore] = {}
         self._sums: dict[tuple[float, ...], veritas.AddTree] = {}
         self._contests: dict[int, veritas.AddTree] = {}
+        self._intervals: dict[tuple[int, int], veritas.Interval] = {}
 
     def score(self, weights: tuple[float, ...]) -> WeightedScore:
         """Return a weighted score."""
@@ -128,13 +128,11 @@ class TreeProgram:
             self._contests[target] = ensemble
         return self._contests[target]
 
-    @cached_property
-    def used_columns(self) -> npt.NDArray[np.bool_]:
-        """Columns that some reachable split tests, shape ``(columns,)``."""
-        used = np.zeros(self.boxes.space.n_columns, dtype=np.bool_)
-        for tree in self.boxes.trees:
-            used[[column for column in tree.column if column >= 0]] = True
-        return used
+    def interval(self, first: int, end: int) -> veritas.Interval:
+        """Return the cells ``first <= cell < end`` of a column."""
+        if (first, end) not in self._intervals:
+            self._intervals[first, end] = veritas.Interval(first, end)
+        return self._intervals[first, end]
 
 
 def _copy(source: BoxTree, target: veritas.Tree, outputs: list[list[float]]) -> None:
