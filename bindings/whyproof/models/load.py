@@ -8,9 +8,12 @@ it looks like, with the way to a format that is.
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from whyproof.engine.errors import ModelError, UnsupportedError
+from whyproof.engine.errors import DataError, ModelError, UnsupportedError
+from whyproof.engine.names import first_duplicate
 
 from .from_sklearn_boosting import BOOSTING_NAMES, HISTOGRAM_NAMES
 from .from_sklearn_forest import FOREST_NAMES, Vote
@@ -22,15 +25,36 @@ DEFAULT_MAX_BYTES = 2 * 1024**3
 """Largest model file that is read unless another limit is given."""
 
 _EXPORT = (
-    "export it to ONNX (skl2onnx.to_onnx), or save XGBoost models as .json or .ubj and "
-    "LightGBM models as .txt"
+    "export scikit-learn models to ONNX (skl2onnx.to_onnx), save XGBoost models as .json or "
+    ".ubj and LightGBM models as .txt"
 )
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\x80", "a pickle"),
+    (b"\x78\x01", "a compressed joblib pickle"),
+    (b"\x78\x9c", "a compressed joblib pickle"),
+    (b"\x78\xda", "a compressed joblib pickle"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"PK", "a zip archive (torch, keras or numpy)"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"CBM1", "a CatBoost model"),
+    (b"binf", "XGBoost's old binary format"),
+    (b"<?xml", "an XML file"),
+    (b"PAR1", "a Parquet table"),
+)
+
+_PICKLE_ENDINGS = (".pkl", ".pickle", ".joblib", ".skops", ".pt", ".pth")
 
 
 def load_model(
     source: str | os.PathLike[str] | object,
     *,
     vote: Vote | None = None,
+    classes: Sequence[Hashable] | None = None,
+    names: Sequence[str] | None = None,
+    base_score: float | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Model:
     """Import a model from a file or a live object.
@@ -44,6 +68,13 @@ def load_model(
         For classifying forests of scikit-learn: ``"average"`` (averaged probabilities,
         what `predict` does, the default) or ``"majority"`` (majority of the trees'
         predictions, ties to the lowest class index).
+    classes
+        Labels by class index, where the file does not know those of the user; required
+        for XGBoost's text dumps, empty there for a regressor.
+    names
+        Column names in the model's order, where the model has none.
+    base_score
+        For XGBoost's text dumps: the base score that they leave out, 0.5 by default.
     max_bytes
         Largest file that is read.
 
@@ -68,13 +99,16 @@ def load_model(
     if vote not in (None, "average", "majority"):
         raise UnsupportedError(f"vote must be 'average' or 'majority', found {vote!r}")
     if isinstance(source, Model):
-        return source
-    if isinstance(source, str | os.PathLike):
-        path = Path(os.fspath(source))
+        model = source
+    elif isinstance(source, str | os.PathLike):
         if vote is not None:
             raise UnsupportedError("vote is for live scikit-learn forests; files fix their rule")
-        return _load_file(path, max_bytes)
-    return _load_object(source, vote)
+        path = Path(os.fspath(source))
+        payload = _read(path, max_bytes)
+        model = _load_bytes(payload, path, classes, names, base_score)
+    else:
+        model = _load_object(source, vote)
+    return _with_labels(model, classes, names)
 
 
 def _load_object(source: object, vote: Vote | None) -> Model:
@@ -99,17 +133,70 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_lightgbm import load_lightgbm_object
 
         return load_lightgbm_object(source)
-    raise UnsupportedError(f"models of class {type(source).__module__}.{kind} are not supported")
+    hint = ""
+    if hasattr(source, "best_estimator_"):
+        hint = "; give its best_estimator_"
+    elif hasattr(source, "steps"):
+        hint = "; give its last step, with rows as that step sees them"
+    raise UnsupportedError(
+        f"models of class {type(source).__module__}.{kind} are not supported{hint}"
+    )
 
 
-def _load_file(path: Path, max_bytes: int) -> Model:
-    payload = _read(path, max_bytes)
-    head = payload[:512].lstrip()
-    if head.startswith(b"{"):
-        from .from_xgboost import load_xgboost_bytes
+def _load_bytes(
+    payload: bytes,
+    path: Path,
+    classes: Sequence[Hashable] | None,
+    names: Sequence[str] | None,
+    base_score: float | None,
+) -> Model:
+    from .from_xgboost_text import load_xgboost_text, looks_like_xgboost_text
 
-        return load_xgboost_bytes(payload, str(path))
+    source = path.name
+    head = payload[:512]
+    if looks_like_xgboost_text(head):
+        return load_xgboost_text(
+            payload, source, classes=classes, names=names, base_score=base_score
+        )
+    if base_score is not None:
+        raise UnsupportedError("base_score is for XGBoost's text dumps; other files contain it")
+    if head.lstrip().startswith(b"{"):
+        return _load_braces(payload, source)
+    from .lightgbm_document import looks_like_lightgbm
+
+    if looks_like_lightgbm(head):
+        from .from_lightgbm import load_lightgbm_bytes
+
+        return load_lightgbm_bytes(payload, source)
+    _refuse_known(payload, path)
+    from .from_onnx import load_onnx_bytes, looks_like_onnx
+
+    if looks_like_onnx(head):
+        return load_onnx_bytes(payload, source)
     raise ModelError(f"{path} is no model that can be read; {_EXPORT}")
+
+
+def _load_braces(payload: bytes, source: str) -> Model:
+    if b'"tree_info"' in payload[:4096] and b'"learner"' not in payload:
+        raise UnsupportedError(
+            f"{source} is LightGBM's JSON dump, which cannot be run; use save_model (.txt)"
+        )
+    from .from_xgboost import load_xgboost_bytes
+
+    return load_xgboost_bytes(payload, source)
+
+
+def _refuse_known(payload: bytes, path: Path) -> None:
+    found = next((what for mark, what in _SIGNATURES if payload.startswith(mark)), "")
+    if path.suffix.lower() in _PICKLE_ENDINGS and not found:
+        found = "a pickle"
+    if "pickle" in found or "torch" in found:
+        raise ModelError(
+            f"{path} is {found}; pickles can run code and are never opened: {_EXPORT}, or load "
+            "it yourself and hand over the live model"
+        )
+    if found:
+        raise ModelError(f"{path} is {found}, no model that can be read; {_EXPORT}")
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -125,6 +212,29 @@ def _read(path: Path, max_bytes: int) -> bytes:
         if size == 0:
             raise ModelError(f"{path} is empty; save the model again")
         with path.open("rb") as file:
-            return file.read(max_bytes + 1)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+            payload = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be read: {reason}") from None
+    if len(payload) > max_bytes:
+        raise ModelError(f"{path} grew beyond the limit of {max_bytes} bytes while it was read")
+    return payload
+
+
+def _with_labels(
+    model: Model, classes: Sequence[Hashable] | None, names: Sequence[str] | None
+) -> Model:
+    if names is not None and tuple(names) != model.names:
+        twice = first_duplicate(names)
+        if twice is not None:
+            raise DataError(f"two columns are named {twice!r}; names must be unique")
+        model = replace(model, names=tuple(names))
+    if classes is not None and tuple(classes) != model.classes:
+        if len(classes) != len(model.classes) or len(set(classes)) != len(classes):
+            raise DataError(
+                f"the model has {len(model.classes)} classes, {len(set(classes))} labels were given"
+            )
+        model = replace(model, structure=replace(model.structure, classes=tuple(classes)))
+    return model

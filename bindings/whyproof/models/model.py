@@ -149,11 +149,18 @@ class Model:
             raise DataError(f"the model ({self.source}) does not take missing values")
         return points
 
-    def verify(self, rows: int = 24) -> None:
+    def verify(self, rows: int = 24, *, resolution: float = 0.0) -> None:
         """Compare structure and runtime on a few points at the trees' own boundaries.
 
         Importing ends with this: a library whose new version computes something else
         than the importer believes is refused, not explained wrongly.
+
+        Parameters
+        ----------
+        rows
+            Number of points.
+        resolution
+            Relative rounding with which the runtime reports sums.
 
         Raises
         ------
@@ -163,7 +170,7 @@ class Model:
         points = probe_points(self.structure, rows, missing=self.accepts_missing)
         expected = self.structure.sums(points)
         found = self.runtime.sums(points)
-        allowed = self.structure.slack + 1e-12 * np.abs(expected).max(initial=1.0)
+        allowed = self.structure.slack + (resolution + 1e-12) * np.abs(expected).max(initial=1.0)
         worst = float(np.abs(expected - found).max(initial=0.0))
         if not worst <= allowed:
             raise UnsupportedError(
