@@ -68,7 +68,9 @@ qualities = st.sampled_from(["tight", "loose", "weak"])
 @pytest.mark.parametrize("name", ALL)
 @settings(max_examples=60, deadline=None)
 @given(table=tables, quality=qualities, seed=st.integers(0, 10**6), recall=st.booleans())
-def test_every_strategy_finds_a_minimal_set(name, kind, table, quality, seed, recall):
+def test_every_strategy_finds_a_minimal_set(
+    name: str, kind: Kind, table: Table, quality: str, seed: int, recall: bool
+) -> None:
     order = np.random.default_rng(seed).permutation(table.n).tolist()
     oracle = Replayed(TableOracle(table, quality, seed), table.problem)
     found = minimise(table.problem, oracle, kind, strategy=ALL[name], order=order, recall=recall)
@@ -89,7 +91,15 @@ def test_every_strategy_finds_a_minimal_set(name, kind, table, quality, seed, re
     share=st.sampled_from([0.1, 0.4, 1.0]),
     calls=st.one_of(st.none(), st.integers(1, 12)),
 )
-def test_unknowns_and_budgets_never_make_it_wrong(name, kind, table, quality, seed, share, calls):
+def test_unknowns_and_budgets_never_make_it_wrong(
+    name: str,
+    kind: Kind,
+    table: Table,
+    quality: str,
+    seed: int,
+    share: float,
+    calls: int | None,
+) -> None:
     inner = TableOracle(table, quality, seed)
     oracle = ForgetfulOracle(inner, share, seed)
     found = minimise(table.problem, oracle, kind, strategy=ALL[name], budget=Budget(calls=calls))
@@ -102,7 +112,7 @@ def test_unknowns_and_budgets_never_make_it_wrong(name, kind, table, quality, se
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_counterexample_is_an_answer(name):
+def test_no_counterexample_is_an_answer(name: str) -> None:
     table = Table(4, [])
     oracle = TableOracle(table)
     assert minimise(table.problem, oracle, Kind.CXP, strategy=ALL[name]) is None
@@ -110,14 +120,14 @@ def test_no_counterexample_is_an_answer(name):
     assert axp is not None and axp.members == frozenset() and axp.status is Status.MINIMAL
 
 
-def test_all_features_immutable():
+def test_all_features_immutable() -> None:
     table = Table(3, [frozenset({0})], immutable=[0, 1, 2])
     assert minimise(table.problem, TableOracle(table), Kind.CXP) is None
     axp = minimise(table.problem, TableOracle(table), Kind.AXP)
     assert axp is not None and axp.members == frozenset()
 
 
-def test_order_says_what_goes_first():
+def test_order_says_what_goes_first() -> None:
     table = Table(2, [frozenset({0}), frozenset({1})])
     for name, strategy in ALL.items():
         found = minimise(
@@ -126,7 +136,7 @@ def test_order_says_what_goes_first():
         assert found is not None and found.members == {0}, name
 
 
-def test_within_restricts_the_search_and_none_means_proved():
+def test_within_restricts_the_search_and_none_means_proved() -> None:
     table = Table(3, [frozenset({0, 1}), frozenset({2})])
     oracle = TableOracle(table)
     found = minimise(table.problem, oracle, Kind.CXP, within=[0, 1])
@@ -134,7 +144,7 @@ def test_within_restricts_the_search_and_none_means_proved():
     assert minimise(table.problem, oracle, Kind.AXP, within=[0, 1]) is None
 
 
-def test_nothing_known_is_unknown_not_an_answer():
+def test_nothing_known_is_unknown_not_an_answer() -> None:
     table = Table(3, [frozenset({0})])
     oracle = ForgetfulOracle(TableOracle(table), share=1.0)
     found = minimise(table.problem, oracle, Kind.CXP)
@@ -143,7 +153,7 @@ def test_nothing_known_is_unknown_not_an_answer():
     assert found.members == found.open == table.universe
 
 
-def test_shared_facts_save_questions():
+def test_shared_facts_save_questions() -> None:
     table = random_table(7, 3)
     facts = Facts()
     first, second = TableOracle(table), TableOracle(table)
@@ -154,7 +164,7 @@ def test_shared_facts_save_questions():
     assert two.status is Status.MINIMAL
 
 
-def test_statistics_count_what_the_oracle_was_asked():
+def test_statistics_count_what_the_oracle_was_asked() -> None:
     table = random_table(7, 5)
     oracle = TableOracle(table, "weak")
     found = minimise(table.problem, oracle, Kind.AXP, strategy="deletion", recall=False)
@@ -163,7 +173,7 @@ def test_statistics_count_what_the_oracle_was_asked():
     assert found.statistics.rounds == len(oracle.asked)
 
 
-def test_bad_names_are_refused_with_a_hint():
+def test_bad_names_are_refused_with_a_hint() -> None:
     table = Table(2, [frozenset({0})])
     with pytest.raises(InputError, match="did you mean 'deletion'"):
         minimise(table.problem, TableOracle(table), Kind.AXP, strategy="deletoin")

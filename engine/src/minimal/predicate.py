@@ -63,25 +63,31 @@ class WeakExplanation:
         Features that may be freed at all (the mutable ones).
     meter
         Budget of the run.
-
-    Attributes
-    ----------
     facts
-        Evidence seen so far: that of the oracle if it is a `Recall`, else of this object.
+        Where evidence is remembered, to show necessity without asking.  By default that
+        of the oracle if it is a `Recall`, which also answers from it, else new ones.
     """
 
-    def __init__(self, kind: Kind, oracle: Oracle, universe: FeatureSet, meter: Meter) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        oracle: Oracle,
+        universe: FeatureSet,
+        meter: Meter,
+        facts: Facts | None = None,
+    ) -> None:
         self.kind = kind
         self.oracle = oracle
         self.universe = universe
         self.meter = meter
-        self._recalls = isinstance(oracle, Recall)
-        self.facts = oracle.facts if isinstance(oracle, Recall) else Facts()
+        recalled = oracle.facts if isinstance(oracle, Recall) else None
+        self.facts = facts or recalled or Facts()
+        self._remembers = self.facts is not recalled
 
     @property
     def dual(self) -> WeakExplanation:
         """The same oracle seen from the other side."""
-        return WeakExplanation(self.kind.dual, self.oracle, self.universe, self.meter)
+        return WeakExplanation(self.kind.dual, self.oracle, self.universe, self.meter, self.facts)
 
     @property
     def lanes(self) -> int:
@@ -106,7 +112,7 @@ class WeakExplanation:
         if reason is not None:
             return [Verdict(None, frozenset(), Unknown(reason))] * len(candidates)
         answers = self.oracle.decide(free_sets, self.meter)
-        if not self._recalls:
+        if self._remembers:
             for answer in answers:
                 self.facts.remember(answer)
         return [self.verdict(answer) for answer in answers]

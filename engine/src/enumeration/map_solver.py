@@ -1,0 +1,115 @@
+"""The map of free sets that are still unexplored, as a SAT formula.
+
+One variable per feature says whether it is free.  What is explored is cut away by clauses
+(Liffiton et al., "Fast, flexible MUS enumeration", Constraints 21, 2016):
+
+* an AXp `A` explores every free set that avoids it: some feature of `A` must be free;
+* a CXp `C` explores every free set that contains it: some feature of `C` must be fixed.
+
+Phases bias the models.  All decisions of the solver follow the phase, and what
+propagation adds follows from them, so a model is not just large but maximal (bias to
+AXps: no further feature can be freed without leaving the unexplored part) or minimal (bias to
+CXps).  A seed that comes out on the side of the bias is therefore an explanation
+as it stands: explored neighbours prove each of its elements necessary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from pysat.solvers import Solver
+
+from ..explanation import Kind
+from ..space import FeatureSet
+
+__all__ = ["MapSolver"]
+
+
+class MapSolver:
+    """Unexplored free sets over a universe; a context manager.
+
+    Parameters
+    ----------
+    universe
+        Features that may be freed.
+    bias
+        `AXP` for maximal free sets as seeds, `CXP` for minimal ones.
+    free, fixed
+        Features that every seed frees, or fixes.
+    solver
+        Name of a PySAT solver that supports phases.
+
+    Examples
+    --------
+    >>> with MapSolver(frozenset({0, 1}), Kind.AXP) as unexplored:
+    ...     first = unexplored.seed()
+    ...     unexplored.block(Kind.CXP, frozenset({0, 1}))
+    ...     second = unexplored.seed()
+    >>> sorted(first), len(second)
+    ([0, 1], 1)
+    """
+
+    def __init__(
+        self,
+        universe: FeatureSet,
+        bias: Kind,
+        *,
+        free: Iterable[int] = (),
+        fixed: Iterable[int] = (),
+        solver: str = "minisat22",
+    ) -> None:
+        self._features = sorted(universe)
+        self._variable = {feature: v for v, feature in enumerate(self._features, start=1)}
+        variables = list(self._variable.values())
+        sign = 1 if bias is Kind.AXP else -1
+        self._assumed = [self._variable[i] for i in free] + [-self._variable[i] for i in fixed]
+        self._solver: Any = Solver(name=solver)
+        # A tautology makes each variable known to the solver.
+        for variable in variables:
+            self._solver.add_clause([variable, -variable])
+        self._solver.set_phases([sign * variable for variable in variables])
+        self._empty = False
+
+    def __enter__(self) -> MapSolver:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the solver."""
+        self._solver.delete()
+
+    def seed(self) -> FeatureSet | None:
+        """Return an unexplored free set, or `None` if every one is explored."""
+        if self._empty or not self._solver.solve(assumptions=self._assumed):
+            return None
+        model = self._solver.get_model()
+        return frozenset([i for i, value in zip(self._features, model, strict=False) if value > 0])
+
+    def block(self, kind: Kind, members: Iterable[int]) -> None:
+        """Cut away what a (weak) explanation explores."""
+        sign = 1 if kind is Kind.AXP else -1
+        self._add([sign * self._variable[i] for i in members])
+
+    def skip(self, free: FeatureSet) -> None:
+        """Cut away one free set and nothing else, without having explored it."""
+        self._add([-v if i in free else v for i, v in self._variable.items()])
+
+    def skip_cone(self, free: FeatureSet) -> None:
+        """Cut away all subsets and all supersets of a free set, without exploring them."""
+        self._add([v for i, v in self._variable.items() if i not in free])
+        self._add([-v for i, v in self._variable.items() if i in free])
+
+    def _add(self, clause: list[int]) -> None:
+        if clause:
+            self._solver.add_clause(clause)
+        else:
+            self._empty = True

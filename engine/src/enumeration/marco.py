@@ -1,0 +1,102 @@
+"""MARCO: all explanations of both kinds by exploring a map of free sets.
+
+Liffiton, Previti, Malik and Marques-Silva, "Fast, flexible MUS enumeration", Constraints
+21, 2016; Algorithm 4 of the SwiftCXp paper.  Take an unexplored free set.  If it is
+entailed, what is fixed contains an AXp; if it has a counterexample, what is free contains a
+CXp.  Shrink, report, cut away what the explanation explores, repeat until the
+map is empty.
+
+How ours differs: shrinking starts from the evidence of the answer; explored neighbours show
+necessity, so that a seed on the side of the bias costs one question and no shrinking (see
+`MapSolver`); and a seed whose status stays unknown is cut out of the map alone, which
+ends the claim to be complete and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..explanation import Kind
+from ..minimal.predicate import WeakExplanation
+from ..minimal.result import Strategy
+from ..space import FeatureSet
+from .found import Found
+from .map_solver import MapSolver
+
+__all__ = ["Marco"]
+
+
+class Marco:
+    """Enumeration over a map; an `Enumerator`.
+
+    Parameters
+    ----------
+    predicate
+        Of either kind; the other one is taken as its dual.
+    strategy
+        Shrinks weak explanations.
+    arrange
+        Puts a set into the order in which elements are tried.
+    bias
+        `AXP` for maximal free sets as seeds: an AXp costs one question, a CXp is
+        shrunk.  `CXP` the other way round.
+    known
+        Explanations that are known already; their regions are explored.
+    free, fixed
+        Only explanations whose free set (all but the AXp; the CXp) frees, or fixes,
+        these are sought.
+    patience
+        Unknown seeds in a row after which whole cones around them are given up; by
+        default twice the number of features.
+    """
+
+    def __init__(
+        self,
+        predicate: WeakExplanation,
+        strategy: Strategy,
+        arrange: Callable[[FeatureSet], list[int]],
+        *,
+        bias: Kind = Kind.AXP,
+        known: Iterable[tuple[Kind, FeatureSet]] = (),
+        free: Iterable[int] = (),
+        fixed: Iterable[int] = (),
+        patience: int | None = None,
+    ) -> None:
+        self.complete = False
+        self._sides = {predicate.kind: predicate, predicate.kind.dual: predicate.dual}
+        self._strategy = strategy
+        self._arrange = arrange
+        self._bias = bias
+        self._known = tuple(known)
+        self._free, self._fixed = frozenset(free), frozenset(fixed)
+        self._patience = 2 * len(predicate.universe) if patience is None else patience
+
+    def __iter__(self) -> Iterator[Found]:
+        """Explore until the map is empty or the budget ends."""
+        axp = self._sides[Kind.AXP]
+        universe, meter = axp.universe, axp.meter
+        skipped = 0
+        in_a_row = 0
+        with MapSolver(universe, self._bias, free=self._free, fixed=self._fixed) as unexplored:
+            for kind, members in self._known:
+                unexplored.block(kind, members)
+            while meter.exhausted() is None:
+                seed = unexplored.seed()
+                if seed is None:
+                    self.complete = not skipped
+                    return
+                verdict = axp.test_one(universe - seed)
+                if verdict.holds is None:
+                    if meter.exhausted() is not None:
+                        return
+                    skipped += 1
+                    in_a_row += 1
+                    skip = unexplored.skip if in_a_row <= self._patience else unexplored.skip_cone
+                    skip(seed)
+                    continue
+                in_a_row = 0
+                side = self._sides[Kind.AXP if verdict.holds else Kind.CXP]
+                start = side.verdict(verdict.answer)
+                result = self._strategy(side, start, self._arrange(start.support))
+                unexplored.block(side.kind, result.members)
+                yield Found(side.kind, result)
