@@ -183,6 +183,8 @@ def _read_node(line: str, nodes: _Nodes, columns: _Columns, number: int) -> bool
             nodes.categories[node] = frozenset(int(code) for code in split[4].split(",") if code)
         else:
             nodes.threshold[node] = float(np.float32(split[3]))
+    except ModelError:
+        raise
     except ValueError:
         return False
     return True

@@ -220,15 +220,16 @@ def fingerprint_of(structure: TreeEnsemble) -> str:
         labels,
     )
     digest.update(repr(head).encode())
-    add(structure.base.astype("<f8"))
+    # Adding zero makes negative zero positive: they compare alike.
+    add(structure.base.astype("<f8") + 0.0)
     for tree in structure.trees:
         add(
             tree.column.astype("<i4"),
-            tree.boundary.astype("<f8"),
+            tree.boundary.astype("<f8") + 0.0,
             tree.left.astype("<i4"),
             tree.right.astype("<i4"),
             tree.missing_left,
-            tree.values.astype("<f8"),
+            tree.values.astype("<f8") + 0.0,
         )
         if tree.zero_missing is not None:
             add(tree.zero_missing)

@@ -216,7 +216,10 @@ class XGBoostDocument:
         self, parent: Mapping[str, Any], name: str, kind: type[np.generic]
     ) -> npt.NDArray[np.float64]:
         try:
-            return np.asarray(parent.get(name, ()), dtype=kind).astype(np.float64).reshape(-1)
+            # What is too large for float32 becomes infinite, and is refused with the leaf.
+            with np.errstate(over="ignore"):
+                stored = np.asarray(parent.get(name, ()), dtype=kind)
+            return stored.astype(np.float64).reshape(-1)
         except (TypeError, ValueError, OverflowError):
             raise ModelError(f"{self.source}: field {name!r} does not hold numbers") from None
 
