@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .answers import Entailed
 from .budget import Budget, Meter
-from .errors import DataError, InputError
+from .errors import InputError
 from .explanation import Explanation, Kind, SearchStatistics
 from .facts import Facts
 from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
@@ -16,6 +16,7 @@ from .names import did_you_mean
 from .oracle import Counted, Oracle, Recall
 from .problem import ExplanationProblem
 from .replay import Replay
+from .selection import arranged, known_features
 from .space import FeatureSet
 
 __all__ = ["minimise", "strategy_named"]
@@ -85,7 +86,10 @@ def minimise(
     started, cpu_started = time.perf_counter(), time.process_time()
     shrink = strategy_named(strategy)
     meter = meter if meter is not None else (budget or Budget()).start()
-    whole = _known_features(problem, within) & problem.universe
+    whole = problem.universe
+    if within is not None:
+        whole &= known_features(problem, within)
+    known_features(problem, order or ())
     counted = Counted(oracle)
     asked: Oracle = Recall(counted, facts) if recall else counted
     predicate = WeakExplanation(kind, asked, problem.universe, meter)
@@ -96,7 +100,7 @@ def minimise(
     if start.holds is None:
         found = MinimalSet(whole, start, {}, whole)
     else:
-        found = shrink(predicate, start, _ordered(problem, start.support, order))
+        found = shrink(predicate, start, arranged(start.support, order))
         if found.verdict is start and isinstance(start.answer, Entailed):
             found = _with_proof(predicate, found)
     statistics = SearchStatistics(
@@ -143,25 +147,3 @@ def _with_proof(predicate: WeakExplanation, found: MinimalSet) -> MinimalSet:
     if not proof.holds or proof.support != found.members:
         return found
     return replace(found, verdict=proof)
-
-
-def _ordered(
-    problem: ExplanationProblem, members: FeatureSet, order: Sequence[int] | None
-) -> list[int]:
-    if order is None:
-        return sorted(members)
-    listed = _known_features(problem, order)
-    return [*sorted(members - listed), *(i for i in dict.fromkeys(order) if i in members)]
-
-
-def _known_features(problem: ExplanationProblem, features: Iterable[int] | None) -> FeatureSet:
-    if features is None:
-        return problem.universe
-    given = frozenset(features)
-    unknown = sorted(i for i in given if not 0 <= i < problem.space.n_features)
-    if unknown:
-        raise DataError(
-            f"feature index {unknown[0]} does not exist; the space has "
-            f"{problem.space.n_features} features"
-        )
-    return given

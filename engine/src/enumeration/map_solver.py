@@ -58,7 +58,7 @@ class MapSolver:
         *,
         free: Iterable[int] = (),
         fixed: Iterable[int] = (),
-        solver: str = "minisat22",
+        solver: str = "cadical195",
     ) -> None:
         self._features = sorted(universe)
         self._variable = {feature: v for v, feature in enumerate(self._features, start=1)}
