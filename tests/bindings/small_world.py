@@ -63,7 +63,7 @@ class Enumeration:
 
     everything: Iterator[Explanation]
     complete: bool = False
-    stopped: UnknownReason | None = None
+    stopped_by: UnknownReason | None = None
     axps: int = 0
     cxps: int = 0
 
@@ -96,9 +96,8 @@ class BruteExplainer:
         instance: Point,
         *,
         budget: Budget | None = None,
-        bias: str = "cxp",
+        bias: Kind = Kind.CXP,
         known: Iterable[Explanation] = (),
-        by_size: bool = False,
     ) -> Enumeration:
         return BruteEnumeration(self, instance, budget or Budget(), known)
 
@@ -163,8 +162,8 @@ class BruteEnumeration(Enumeration):
         found = 0
         for explanation in super().__iter__():
             time.sleep(self.pause)
-            self.stopped = meter.exhausted()
-            if self.stopped is not None:
+            self.stopped_by = meter.exhausted()
+            if self.stopped_by is not None:
                 return
             yield explanation
             found += 1

@@ -41,7 +41,7 @@ from .store import Store
 
 __all__ = ["EXPORT_KEYS", "FORMATS", "changes", "export", "exported"]
 
-EXPORT_KEYS = (
+EXPORT_KEYS: tuple[str, ...] = (
     "model",
     "row",
     "input_hash",
