@@ -19,9 +19,9 @@ class AffineOperator(LinearOperator):
         self.scale = scale
         self.bias = shift
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Scale and shift."""
-        return inputs[0] * self.scale + self.bias
+    def linear(self, *inputs: Tensor) -> Tensor:
+        """Scale."""
+        return inputs[0] * self.scale
 
     def absolute(self, *inputs: Tensor) -> Tensor:
         """Scale by absolute values."""
@@ -40,7 +40,7 @@ class SumOperator(LinearOperator):
         self.bias = torch.zeros_like(like)
         self.terms = len(coefficients)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def linear(self, *inputs: Tensor) -> Tensor:
         """Add up."""
         return _total(self.coefficients, inputs)
 
@@ -73,9 +73,9 @@ class SelectOperator(LinearOperator):
         out[:, self.kept] = x[:, self.place]
         return out
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def linear(self, *inputs: Tensor) -> Tensor:
         """Pick."""
-        return self._pick(inputs[0]) + self.bias
+        return self._pick(inputs[0])
 
     def absolute(self, *inputs: Tensor) -> Tensor:
         """Pick without the constants."""
@@ -97,7 +97,7 @@ class ConcatenateOperator(LinearOperator):
         self.sizes = sizes
         self.bias = torch.zeros_like(like)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def linear(self, *inputs: Tensor) -> Tensor:
         """Join."""
         return torch.cat(inputs, dim=1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Activation", "LinearOperator", "Relaxation"]
+__all__ = ["Activation", "Enclosure", "LinearOperator", "Relaxation"]
 
 
 class LinearOperator(ABC):
@@ -25,9 +25,18 @@ class LinearOperator(ABC):
     bias: Tensor
     terms: int
 
+    @property
+    def bias_size(self) -> Tensor:
+        """Bound on the size of the numbers added up in the bias."""
+        return self.bias.abs()
+
     @abstractmethod
+    def linear(self, *inputs: Tensor) -> Tensor:
+        """Return ``W_1 x_1 + ...`` without the bias, ``(batch, in)`` to ``(batch, size)``."""
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the value, shapes ``(batch, in)`` to ``(batch, size)``."""
+        return self.linear(*inputs) + self.bias
 
     @abstractmethod
     def absolute(self, *inputs: Tensor) -> Tensor:
@@ -51,13 +60,39 @@ class Relaxation:
     """Two lines that enclose an activation between its bounds.
 
     ``lower_slope * x + lower_shift <= f(x) <= upper_slope * x + upper_shift``; shapes
-    broadcast with ``(batch, rows, size)``.
+    broadcast with ``(batch, rows, size)``; a lower shift of `None` is zero.
     """
 
     lower_slope: Tensor
-    lower_shift: Tensor
+    lower_shift: Tensor | None
     upper_slope: Tensor
     upper_shift: Tensor
+
+
+class Enclosure(ABC):
+    """An activation between bounds of shape ``(batch, size)``.
+
+    Attributes
+    ----------
+    loose
+        Where the two lines differ, so that branching can gain, ``(batch, size)``.
+    initial
+        Parameters of the default lines, ``(batch, size)``, in [0, 1].
+    """
+
+    loose: Tensor
+    initial: Tensor
+
+    @abstractmethod
+    def lines(self, slopes: Tensor | None = None) -> Relaxation:
+        """Return enclosing lines.
+
+        Parameters
+        ----------
+        slopes
+            Free parameters in [0, 1], shape ``(batch, rows, size)``; every choice is
+            sound.  `None` for the default lines.
+        """
 
 
 class Activation(ABC):
@@ -68,22 +103,9 @@ class Activation(ABC):
         """Return the value."""
 
     @abstractmethod
-    def relax(self, lower: Tensor, upper: Tensor, slopes: Tensor | None) -> Relaxation:
-        """Return enclosing lines between bounds.
-
-        Parameters
-        ----------
-        lower, upper
-            Shape ``(batch, size)``.
-        slopes
-            Free parameters in [0, 1], shape ``(batch, rows, size)``; `None` for the
-            default lines.
-        """
+    def enclose(self, lower: Tensor, upper: Tensor) -> Enclosure:
+        """Prepare the lines between bounds of shape ``(batch, size)``."""
 
     @abstractmethod
-    def initial_slopes(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Return the parameters of the default lines, shape ``(batch, size)``."""
-
-    @abstractmethod
-    def loose(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Tell where the two lines differ, so that branching can gain, ``(batch, size)``."""
+    def cut(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Return where branching cuts the interval."""

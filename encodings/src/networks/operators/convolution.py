@@ -20,7 +20,6 @@ class ConvolutionOperator(LinearOperator):
         self.weight = weight
         self.size = weight.abs()
         pixels = node.output[1] * node.output[2]
-        self.channel_bias = bias
         self.bias = bias.repeat_interleave(pixels)
         self.terms = int(weight[0].numel())
         top, left, below, right = node.padding
@@ -34,29 +33,27 @@ class ConvolutionOperator(LinearOperator):
             )
         )
 
-    def _apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _apply(self, x: Tensor, weight: Tensor) -> Tensor:
         image = x.reshape(-1, *self.node.image)
         if any(self._pad):
             image = functional.pad(image, self._pad)
         result = functional.conv2d(
             image,
             weight,
-            bias,
+            None,
             stride=self.node.stride,
             dilation=self.node.dilation,
             groups=self.node.groups,
         )
         return result.flatten(1)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def linear(self, *inputs: Tensor) -> Tensor:
         """Convolve."""
-        (x,) = inputs
-        return self._apply(x, self.weight, self.channel_bias)
+        return self._apply(inputs[0], self.weight)
 
     def absolute(self, *inputs: Tensor) -> Tensor:
         """Convolve with absolute values."""
-        (x,) = inputs
-        return self._apply(x, self.size, None)
+        return self._apply(inputs[0], self.size)
 
     def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Apply the transposed convolution to each row."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from .base import LinearOperator
@@ -21,9 +20,13 @@ class DenseOperator(LinearOperator):
         Shape ``(out,)``.
     parts
         Number of parts.
-    rounding
-        For a matrix that is itself a product: the same product of absolute values, and
-        how many numbers went into an entry.  `None` for the model's own constants.
+    size
+        Bound on the size of the numbers added up in each entry of `weight`, for a matrix
+        that is itself a product; its absolute value otherwise.
+    terms
+        Most numbers added up on the way to one entry; the number of columns by default.
+    bias_size
+        The same as `size` for the bias.
     """
 
     def __init__(
@@ -31,28 +34,33 @@ class DenseOperator(LinearOperator):
         weight: Tensor,
         bias: Tensor,
         parts: int = 1,
-        rounding: tuple[Tensor, int] | None = None,
+        size: Tensor | None = None,
+        terms: int | None = None,
+        bias_size: Tensor | None = None,
     ) -> None:
         self.weight = weight
-        self.part_bias = bias
         self.parts = parts
         self.bias = bias.repeat(parts)
-        self.rounding = rounding
-        self.terms = weight.shape[1] + (rounding[1] if rounding else 0)
+        self.size = weight.abs() if size is None else size
+        self.terms = weight.shape[1] if terms is None else terms
+        self._bias_size = self.bias.abs() if bias_size is None else bias_size
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    @property
+    def bias_size(self) -> Tensor:
+        """Bound on the size of the numbers added up in the bias."""
+        return self._bias_size
+
+    def linear(self, *inputs: Tensor) -> Tensor:
         """Multiply."""
         (x,) = inputs
         if self.parts == 1:
-            return torch.nn.functional.linear(x, self.weight, self.part_bias)
-        split = x.reshape(len(x), self.parts, -1)
-        return torch.nn.functional.linear(split, self.weight, self.part_bias).flatten(1)
+            return x @ self.weight.T
+        return (x.reshape(len(x), self.parts, -1) @ self.weight.T).flatten(1)
 
     def absolute(self, *inputs: Tensor) -> Tensor:
         """Multiply by the absolute values."""
         (x,) = inputs
-        size = self.rounding[0] if self.rounding else self.weight.abs()
-        return (x.reshape(len(x), self.parts, -1) @ size.T).flatten(1)
+        return (x.reshape(len(x), self.parts, -1) @ self.size.T).flatten(1)
 
     def transpose(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Multiply from the left."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import Activation, Relaxation
+from .base import Activation, Enclosure, Relaxation
 
 __all__ = ["ReluActivation"]
 
@@ -22,24 +22,31 @@ class ReluActivation(Activation):
         """Cut at zero."""
         return torch.relu(x)
 
-    def relax(self, lower: Tensor, upper: Tensor, slopes: Tensor | None) -> Relaxation:
+    def enclose(self, lower: Tensor, upper: Tensor) -> Enclosure:
         """Chord above, a line through the origin below."""
-        unstable = self.loose(lower, upper)
-        stable_slope = (lower >= 0).to(lower.dtype)
-        width = torch.where(unstable, upper - lower, torch.ones_like(upper))
-        chord = torch.where(unstable, upper / width, stable_slope)
-        shift = torch.where(unstable, -chord * lower, torch.zeros_like(lower))
-        if slopes is None:
-            below = torch.where(unstable, (upper > -lower).to(lower.dtype), stable_slope)[:, None]
-        else:
-            below = torch.where(unstable[:, None], slopes, stable_slope[:, None])
-        zero = torch.zeros((), dtype=lower.dtype, device=lower.device)
-        return Relaxation(below, zero, chord[:, None], shift[:, None])
+        return _ReluEnclosure(lower, upper)
 
-    def initial_slopes(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Slope 1 where the positive side is the longer one."""
-        return (upper > -lower).to(lower.dtype)
+    def cut(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Branch on the sign."""
+        return torch.zeros_like(lower)
 
-    def loose(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Unstable neurons."""
-        return (lower < 0) & (upper > 0)
+
+class _ReluEnclosure(Enclosure):
+    def __init__(self, lower: Tensor, upper: Tensor) -> None:
+        self.loose = (lower < 0) & (upper > 0)
+        loose = self.loose
+        active = (lower >= 0).to(lower.dtype)
+        width = torch.where(loose, upper - lower, torch.ones_like(upper))
+        chord = torch.where(loose, upper / width, active)
+        self._active = active[:, None]
+        self._loose = loose.to(lower.dtype)[:, None]
+        self._chord = chord[:, None]
+        self._shift = torch.where(loose, -chord * lower, torch.zeros_like(lower))[:, None]
+        # Slope 1 where the positive side is the longer one.
+        self.initial = (upper > -lower).to(lower.dtype)
+
+    def lines(self, slopes: Tensor | None = None) -> Relaxation:
+        """Return the chord and the line through the origin."""
+        chosen = self.initial[:, None] if slopes is None else slopes
+        below = chosen * self._loose + self._active
+        return Relaxation(below, None, self._chord, self._shift)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import Activation, Relaxation
+from .base import Activation, Enclosure, Relaxation
 
 __all__ = ["SigmoidActivation", "TanhActivation"]
 
@@ -28,56 +28,16 @@ class _SmoothActivation(Activation):
         """Return the derivative."""
         raise NotImplementedError
 
-    def relax(self, lower: Tensor, upper: Tensor, slopes: Tensor | None) -> Relaxation:
-        """Enclose between a chord or tangent on either side."""
-        if slopes is None:
-            slopes = self.initial_slopes(lower, upper)[:, None]
-        position: Tensor = slopes
-        with torch.no_grad():
-            width = upper - lower
-            narrow = width < _NARROW
-            f_lower, f_upper = self.forward(lower), self.forward(upper)
-            chord = (f_upper - f_lower) / width.clamp(min=_NARROW)
-            below, chord_below = self._tangent(lower, upper)
-            above, chord_above = self._tangent(-upper, -lower)
-        margin = self._margin(lower, upper)[:, None]
-        # The tangent moves between the end of the convex (concave) side and its limit.
-        lower_slope, lower_shift = self._line(
-            lower, f_lower, chord, chord_below, narrow, lower[:, None], below[:, None], position
-        )
-        upper_slope, upper_shift = self._line(
-            upper,
-            f_upper,
-            chord,
-            chord_above,
-            narrow,
-            upper[:, None],
-            -above[:, None],
-            1 - position,
-        )
-        return Relaxation(lower_slope, lower_shift - margin, upper_slope, upper_shift + margin)
+    def enclose(self, lower: Tensor, upper: Tensor) -> Enclosure:
+        """Prepare chords and limiting tangents."""
+        return _SmoothEnclosure(self, lower, upper)
 
-    def _line(
-        self,
-        end: Tensor,
-        f_end: Tensor,
-        chord: Tensor,
-        use_chord: Tensor,
-        narrow: Tensor,
-        start: Tensor,
-        limit: Tensor,
-        position: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        at = start + position * (limit - start)
-        flat = torch.where(narrow, torch.zeros_like(chord), chord)[:, None]
-        straight = (use_chord | narrow)[:, None]
-        slope = torch.where(straight, flat, self.slope(at))
-        shift = torch.where(
-            straight, f_end[:, None] - flat * end[:, None], self.forward(at) - slope * at
-        )
-        return slope, shift
+    def cut(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Branch at zero where it lies inside, else in the middle."""
+        inside = (lower < 0) & (upper > 0)
+        return torch.where(inside, torch.zeros_like(lower), (lower + upper) / 2)
 
-    def _tangent(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    def tangent(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rightmost point whose tangent stays below f, and where there is none.
 
         A tangent on the convex side stays below f on ``[lower, upper]`` if it is not above
@@ -100,17 +60,52 @@ class _SmoothActivation(Activation):
             unsafe = torch.where(fine, unsafe, middle)
         return safe, none
 
-    def _margin(self, lower: Tensor, upper: Tensor) -> Tensor:
+
+class _SmoothEnclosure(Enclosure):
+    def __init__(self, function: _SmoothActivation, lower: Tensor, upper: Tensor) -> None:
+        self._function = function
+        width = upper - lower
+        self.loose = width >= _NARROW
+        self.initial = torch.full_like(lower, 0.5)
+        f_lower, f_upper = function.forward(lower), function.forward(upper)
+        chord = (f_upper - f_lower) / width.clamp(min=_NARROW)
+        below, chord_below = function.tangent(lower, upper)
+        above, chord_above = function.tangent(-upper, -lower)
+        # Between points that are next to each other the function is taken as constant.
+        self._chord = torch.where(self.loose, chord, torch.zeros_like(chord))[:, None]
+        self._sides = (
+            (
+                lower[:, None],
+                f_lower[:, None],
+                below[:, None],
+                (chord_below | ~self.loose)[:, None],
+            ),
+            (
+                upper[:, None],
+                f_upper[:, None],
+                -above[:, None],
+                (chord_above | ~self.loose)[:, None],
+            ),
+        )
         eps = torch.finfo(lower.dtype).eps
-        return 16 * eps * (1 + torch.maximum(lower.abs(), upper.abs()))
+        self._margin = (16 * eps * (1 + torch.maximum(lower.abs(), upper.abs())))[:, None]
 
-    def initial_slopes(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Place the tangents in the middle."""
-        return torch.full_like(lower, 0.5)
+    def lines(self, slopes: Tensor | None = None) -> Relaxation:
+        """Return a chord or tangent on either side."""
+        position = self.initial[:, None] if slopes is None else slopes
+        lower_slope, lower_shift = self._line(0, position)
+        upper_slope, upper_shift = self._line(1, 1 - position)
+        return Relaxation(
+            lower_slope, lower_shift - self._margin, upper_slope, upper_shift + self._margin
+        )
 
-    def loose(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """Everything that is not a point."""
-        return upper - lower > _NARROW
+    def _line(self, side: int, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the chord, or the tangent between the end and its limit."""
+        end, f_end, limit, straight = self._sides[side]
+        at = end + position * (limit - end)
+        slope = torch.where(straight, self._chord, self._function.slope(at))
+        tangent = self._function.forward(at) - slope * at
+        return slope, torch.where(straight, f_end - self._chord * end, tangent)
 
 
 class SigmoidActivation(_SmoothActivation):

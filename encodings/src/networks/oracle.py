@@ -1,0 +1,445 @@
+"""The oracle of networks: attack, bounds, branch and bound; batch first, with evidence.
+
+``decide`` answers the engine's question for many free sets at once and climbs from cheap
+to exact: remembered facts, a masked attack, CROWN bounds of each set, then a tree per set
+that is still open.  Five further questions share work between sets that belong together:
+
+=========================  ====================================================
+`attack`                   counterexamples for many sets in one batch
+`prove`                    bounds for many sets in one batch
+`obligations` (S)          which features of S can be left out: one tree
+`extensions` (A, R)        which features of R can be freed beside A: one tree
+`at_most` (S, m)           whether a counterexample moves at most m features of S
+=========================  ====================================================
+
+A counterexample was replayed on the model that runs.  A proof holds in real arithmetic over
+the model's own constants with a lead above `precision`, the rounding error of its own
+computation taken off; what lies within is `Unknown(precision)`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from whyproof.engine.answers import (
+    Answer,
+    Counterexample,
+    Entailed,
+    Unknown,
+    UnknownReason,
+)
+from whyproof.engine.budget import Meter
+from whyproof.engine.facts import Facts
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet
+
+from .attack import AttackOptions, attack
+from .bounds.backward import enclosures
+from .bounds.goals import Deletions, Extensions, Goal, Single
+from .bounds.hidden import hidden_ranges
+from .bounds.sets import Box, Budget, InputSet
+from .bounds.slopes import Ascent, optimise_slopes
+from .bounds.tree import Tree, TreeOptions, TreeResult
+from .neighbourhood import Neighbourhood, Play
+
+__all__ = ["LinearRows", "NetworkOracle", "OracleOptions", "Proofs", "Shared", "Tally"]
+
+
+@dataclass(frozen=True, slots=True)
+class OracleOptions:
+    """How the oracle works.
+
+    Parameters
+    ----------
+    tree
+        Of branch and bound.
+    tree_seconds
+        Processor seconds for one tree.
+    attack
+        Of single questions.
+    warm
+        Number of stored witnesses that an attack may start from.
+    batch
+        Sets bounded together.
+    """
+
+    tree: TreeOptions = field(default_factory=TreeOptions)
+    tree_seconds: float = 10.0
+    attack: AttackOptions = field(default_factory=lambda: AttackOptions(steps=20, restarts=2))
+    batch: int = 64
+
+
+@dataclass
+class Tally:
+    """What was spent: rows attacked, sets bounded, trees and their nodes, replays."""
+
+    attacked: int = 0
+    bounded: int = 0
+    trees: int = 0
+    nodes: int = 0
+    proofs: int = 0
+    unknown: int = 0
+    rounds: int = 0
+
+
+@dataclass(frozen=True)
+class LinearRows:
+    """Linear lower bounds over a set: one row per case, in the columns in play.
+
+    Parameters
+    ----------
+    play
+        Columns and features.
+    constant
+        Rounding error taken off, shape ``(batch, cases)``.
+    terms
+        Least contribution of each feature in play, shape ``(batch, cases, features)``.
+    """
+
+    play: Play
+    constant: Tensor
+    terms: Tensor
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Bounds of a batch of free sets.
+
+    Parameters
+    ----------
+    margin
+        Lower bound on the lead of the decision, shape ``(batch,)``; a proof where it
+        exceeds the oracle's precision.
+    rows
+        The linear rows behind it.
+    """
+
+    margin: Tensor
+    rows: LinearRows
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Answer to many questions from one tree.
+
+    Parameters
+    ----------
+    proved, open
+        Features by what became of their question.
+    refuted
+        Feature to its counterexample.
+    margin
+        Smallest lead among the proofs.
+    nodes
+        Size of the tree.
+    rows
+        Constant and coefficients of valid bounds on the parts left open.
+    play
+        Columns in play.
+    """
+
+    proved: FeatureSet
+    open: FeatureSet
+    refuted: dict[int, Counterexample]
+    margin: float
+    nodes: int
+    rows: list[tuple[Tensor, Tensor]]
+    play: Play
+
+
+class NetworkOracle:
+    """Decides free sets of one problem about a network.
+
+    Parameters
+    ----------
+    problem
+        Its classifier is a `NetworkClassifier` or has a network graph as structure.
+    options
+        How it works.
+    facts
+        Evidence to start from and to add to.
+    dtype, device
+        Of the bounds and attacks.
+    clock
+        Seconds for the limits of trees; processor time by default.
+    """
+
+    name = "network"
+
+    def __init__(
+        self,
+        problem: ExplanationProblem,
+        options: OracleOptions | None = None,
+        *,
+        facts: Facts | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+        clock: Callable[[], float] = time.process_time,
+    ) -> None:
+        self.problem = problem
+        self.options = options if options is not None else OracleOptions()
+        self.place = Neighbourhood(problem, dtype, device)
+        self.facts = facts if facts is not None else Facts()
+        self.tally = Tally()
+        self.lanes = self.options.batch
+        self.clock = clock
+
+    @property
+    def precision(self) -> float:
+        """What a bound has to exceed to be a proof."""
+        return self.options.tree.precision
+
+    # The engine's question --------------------------------------------------------
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Decide each free set: attack, bound, then branch and bound."""
+        answers: list[Answer | None] = [None] * len(free_sets)
+        for begin in range(0, len(free_sets), self.options.batch):
+            some = range(begin, min(begin + self.options.batch, len(free_sets)))
+            found = self._decide_batch([free_sets[i] for i in some], meter)
+            for i, answer in zip(some, found, strict=True):
+                answers[i] = answer
+        return [a if a is not None else Unknown(UnknownReason.INCOMPLETE) for a in answers]
+
+    def _decide_batch(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        masks = self.place.mask(free_sets)
+        answers: list[Answer] = [Unknown(UnknownReason.INCOMPLETE)] * len(free_sets)
+        open_rows = list(range(len(free_sets)))
+        witnesses = self.attack(masks, self.options.attack)
+        for i, witness in enumerate(witnesses):
+            if witness is not None:
+                answers[i] = witness
+        open_rows = [i for i in open_rows if witnesses[i] is None]
+        if open_rows:
+            proofs = self.prove(masks[open_rows])
+            for i, margin in zip(open_rows, proofs.margin.tolist(), strict=True):
+                if margin > self.precision:
+                    answers[i] = self._entailed(free_sets[i], margin)
+            open_rows = [i for i in open_rows if isinstance(answers[i], Unknown)]
+        for i in open_rows:
+            reason = meter.exhausted()
+            if reason is not None:
+                answers[i] = Unknown(reason)
+                continue
+            known = self.facts.recall(free_sets[i])
+            if known is not None:
+                answers[i] = known
+                continue
+            seconds = min(self.options.tree_seconds, meter.remaining)
+            answers[i] = self.settle(free_sets[i], seconds)
+        for answer in answers:
+            self.facts.remember(answer)
+            if isinstance(answer, Unknown):
+                self.tally.unknown += 1
+        return answers
+
+    def settle(self, free: FeatureSet, seconds: float | None = None) -> Answer:
+        """Decide one free set by a tree of its own."""
+        mask = self.place.mask([free])
+        play = self.place.play(mask[0])
+        if not len(play.columns):
+            return self._nothing_moves(free)
+        inputs = self.place.box(play, mask)
+        result, found = self._grow(play, Single(inputs), seconds)
+        if found:
+            return next(iter(found.values()))
+        if result.proved:
+            return self._entailed(free, result.margin)
+        return _unknown(result)
+
+    def _nothing_moves(self, free: FeatureSet) -> Answer:
+        (answer,) = self.place.replay(self.problem.instance[None].copy())
+        return self._entailed(free, None) if answer is None else answer
+
+    def _entailed(self, free: FeatureSet, margin: float | None) -> Entailed:
+        self.tally.proofs += 1
+        return Entailed(core=self.problem.universe - free, margin=margin)
+
+    # Attacks ----------------------------------------------------------------------
+
+    def attack(
+        self,
+        free: Tensor,
+        options: AttackOptions,
+        warm: Counterexample | None = None,
+    ) -> list[Counterexample | None]:
+        """Look for counterexamples in a batch of free sets.
+
+        Parameters
+        ----------
+        free
+            Shape ``(batch, features)``, boolean.
+        options
+            How hard to try.
+        warm
+            Start from this point.
+        """
+        play = self.place.play(free.any(0))
+        if not len(play.columns) or not len(free):
+            return [None] * len(free)
+        self.tally.attacked += len(free)
+        self.tally.rounds += 1
+        inputs = self.place.box(play, free)
+        start = None if warm is None else self.place.deviation(play, warm.point)
+        found, deviations = attack(play.network, inputs, self.place.target, options, start)
+        rows = found.nonzero().ravel().tolist()
+        results: list[Counterexample | None] = [None] * len(free)
+        if rows:
+            points = self.place.points(play, deviations[rows])
+            for i, witness in zip(rows, self.place.replay(points), strict=True):
+                results[i] = witness
+        return results
+
+    # Bounds -----------------------------------------------------------------------
+
+    def prove(
+        self, free: Tensor, *, hidden: Ascent | None = None, scores: Ascent | None = None
+    ) -> Proofs:
+        """Bound the lead of the decision over a batch of free sets.
+
+        Parameters
+        ----------
+        free
+            Shape ``(batch, features)``, boolean.
+        hidden, scores
+            Optimisation of the slopes for hidden neurons and for the cases; plain CROWN
+            by default.
+        """
+        play = self.place.play(free.any(0))
+        return self.bound(play, self.place.box(play, free), hidden=hidden, scores=scores)
+
+    def bound(
+        self,
+        play: Play,
+        inputs: InputSet,
+        *,
+        hidden: Ascent | None = None,
+        scores: Ascent | None = None,
+    ) -> Proofs:
+        """Bound the lead of the decision over a batch of sets in the columns in play."""
+        self.tally.bounded += inputs.batch
+        self.tally.rounds += 1
+        target, network = self.place.target, play.network
+        plain = Ascent(steps=0)
+        ranges = hidden_ranges(network, inputs, ascent=hidden or plain)
+        lines = enclosures(network, ranges.bounds(network))
+        combined = (target.start[..., None] * target.rows).sum(1)
+        offset = (target.start * target.offset).sum(1)
+        start = {len(network.steps) - 1: combined[None].expand(inputs.batch, -1, -1)}
+        goal = scores or plain
+        best, _, form = optimise_slopes(network, start, offset, lines, inputs, ranges.weights, goal)
+        constant = form.constant + offset
+        if form.slack is not None:
+            constant = constant - form.slack
+        terms = inputs.terms(form.coefficients)
+        count = len(play.features)
+        if count != terms.shape[-1]:
+            spread = terms.new_zeros((*terms.shape[:-1], count))
+            terms = spread.index_add(-1, play.owner, terms)
+        return Proofs(best.min(1).values, LinearRows(play, constant, terms))
+
+    # Trees ------------------------------------------------------------------------
+
+    def obligations(self, free: FeatureSet, seconds: float | None = None) -> Shared:
+        """Ask for every feature of a set whether the decision can change without it.
+
+        Ends at the first counterexample, which makes the set smaller.
+        """
+        mask = self.place.mask([free])
+        play = self.place.play(mask[0])
+        inputs = self.place.box(play, mask)
+        if not isinstance(inputs, Box):
+            raise TypeError("deletions share a tree in boxes only")
+        goal = Deletions(inputs, play.owner, len(play.features))
+        return self._shared(play, goal, seconds)
+
+    def extensions(
+        self, free: FeatureSet, candidates: FeatureSet, seconds: float | None = None
+    ) -> Shared:
+        """Ask for every candidate whether the decision can change when it is freed too."""
+        play, inputs = self._budget(free, candidates, 1)
+        return self._shared(play, Extensions(inputs), seconds, candidates)
+
+    def at_most(self, candidates: FeatureSet, m: int, seconds: float | None = None) -> Answer:
+        """Ask whether the decision can change when at most `m` candidates move.
+
+        `Entailed` shows that every contrastive explanation inside the candidates has
+        more than `m` elements; its core is everything else.
+        """
+        play, inputs = self._budget(frozenset(), candidates, m)
+        result, found = self._grow(play, Single(inputs), seconds)
+        if found:
+            return next(iter(found.values()))
+        if result.proved:
+            return self._entailed(candidates, result.margin)
+        return _unknown(result)
+
+    def _budget(self, free: FeatureSet, candidates: FeatureSet, m: int) -> tuple[Play, Budget]:
+        masks = self.place.mask([free, candidates - free])
+        play = self.place.play(masks.any(0))
+        box = self.place.box(play, masks.any(0)[None])
+        if not isinstance(box, Box):
+            raise TypeError("budgets are supported in boxes only")
+        chosen = masks[:, play.features].to(self.place.dtype)
+        budget = torch.tensor([m], device=self.place.device)
+        sets = Budget(box.lower, box.upper, play.owner, chosen[:1], chosen[1:], budget)
+        return play, sets
+
+    def _shared(
+        self,
+        play: Play,
+        goal: Goal,
+        seconds: float | None,
+        asked: FeatureSet | None = None,
+    ) -> Shared:
+        result, found = self._grow(play, goal, seconds)
+        names = play.features.tolist()
+        everything = frozenset(names) if asked is None else asked & frozenset(names)
+        still = frozenset(names[i] for i in result.open.nonzero().ravel().tolist())
+        refuted = {names[i]: witness for i, witness in found.items()}
+        if refuted and goal.stop_at_first:
+            proved: FeatureSet = frozenset()
+            still = everything - refuted.keys()
+        else:
+            still = still & everything
+            proved = everything - still - refuted.keys()
+        self.tally.proofs += len(proved)
+        return Shared(proved, still, refuted, result.margin, result.nodes, result.rows, play)
+
+    def _grow(
+        self, play: Play, goal: Goal, seconds: float | None
+    ) -> tuple[TreeResult, dict[int, Counterexample]]:
+        found: dict[int, Counterexample] = {}
+
+        def confirm(deviations: Tensor, statements: Tensor) -> list[bool]:
+            points = self.place.points(play, deviations)
+            real: list[bool] = []
+            for i, witness in zip(statements.tolist(), self.place.replay(points), strict=True):
+                real.append(witness is not None)
+                if witness is not None:
+                    found.setdefault(i, witness)
+                    self.facts.remember(witness)
+            return real
+
+        limit = self.options.tree_seconds if seconds is None else seconds
+        tree = Tree(play.network, goal, self.place.target, confirm, self.options.tree)
+        result = tree.run(limit, self.clock)
+        self.tally.trees += 1
+        self.tally.nodes += result.nodes
+        self.tally.rounds += 1
+        return result, found
+
+
+def _unknown(result: TreeResult) -> Unknown:
+    if not result.finished:
+        return Unknown(UnknownReason.TIME, f"{result.nodes} nodes")
+    worst = min((float(c) for c, _ in result.rows), default=float("nan"))
+    if result.stuck or not np.isnan(worst):
+        return Unknown(UnknownReason.PRECISION, "the margin lies within rounding error")
+    return Unknown(UnknownReason.INCOMPLETE)
