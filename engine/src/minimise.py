@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from .answers import Entailed
 from .budget import Budget, Meter
@@ -93,16 +92,13 @@ def minimise(
     counted = Counted(oracle)
     asked: Oracle = Recall(counted, facts) if recall else counted
     predicate = WeakExplanation(kind, asked, problem.universe, meter)
-    # An oracle's core for "everything fixed" is a head start; in print there is none.
-    start = predicate.test_one(whole) if recall else _start(problem, predicate, whole)
+    start = _start(predicate, whole, ask=recall)
     if start.holds is False:
         return None
     if start.holds is None:
         found = MinimalSet(whole, start, {}, whole)
     else:
         found = shrink(predicate, start, arranged(start.support, order))
-        if found.verdict is start and isinstance(start.answer, Entailed):
-            found = _with_proof(predicate, found)
     statistics = SearchStatistics(
         oracle_calls=counted.counts.calls,
         rounds=counted.counts.rounds,
@@ -131,19 +127,10 @@ def strategy_named(strategy: str | Strategy) -> Strategy:
     return STRATEGIES[strategy]
 
 
-def _start(problem: ExplanationProblem, predicate: WeakExplanation, whole: FeatureSet) -> Verdict:
+def _start(predicate: WeakExplanation, whole: FeatureSet, ask: bool) -> Verdict:
     """Tell whether all features together are a weak explanation."""
-    if predicate.kind is Kind.CXP or whole != problem.universe:
-        return predicate.test_one(whole)
-    # With everything fixed only the instance itself is left: no oracle is needed.
-    if bool(problem.changed(problem.instance[None])[0]):
-        return predicate.test_one(whole)
-    return Verdict(True, whole, Entailed(core=whole))
-
-
-def _with_proof(predicate: WeakExplanation, found: MinimalSet) -> MinimalSet:
-    """Let the oracle prove what was plain, so that there is a margin to report."""
-    proof = predicate.test_one(found.members)
-    if not proof.holds or proof.support != found.members:
-        return found
-    return replace(found, verdict=proof)
+    if predicate.kind is Kind.AXP and whole == predicate.universe and not ask:
+        # With everything fixed only the instance is left, which keeps the decision.
+        return Verdict(True, whole, Entailed(core=whole))
+    # An oracle's core for "everything fixed" is a head start; in print there is none.
+    return predicate.test_one(whole)
