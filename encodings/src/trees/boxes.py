@@ -8,6 +8,8 @@ bounds, best-first search, encodings and certificates read.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -131,6 +133,52 @@ class LeafBoxes:
         for i in irregular:
             cells[i] = self.columns[i].locate(float(point[i]))
         return np.asarray(cells, dtype=np.int32)
+
+    def enter(
+        self,
+        instance: Point,
+        cells: Cells,
+        target: Cells,
+        columns: Sequence[int],
+        limits: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    ) -> Point:
+        """Move an instance into other cells, no further than needed.
+
+        Parameters
+        ----------
+        instance, cells
+            The instance and its cells, shape ``(columns,)`` each.
+        target
+            Cells to enter, shape ``(columns,)``.
+        columns
+            Columns to move; the others keep the instance's values.
+        limits
+            Smallest and largest value per column, from the region; each target cell
+            holds a value within them.
+        """
+        point = instance.copy()
+        at = np.array([c for c in columns if target[c] != cells[c]], dtype=np.intp)
+        edges = np.where(target[at] > cells[at], 0, 1)
+        values = self._edges[edges, at, target[at]]
+        for column, value in zip(at.tolist(), values.tolist(), strict=True):
+            low, high = limits[0][column], limits[1][column]
+            if not low <= value <= high:
+                picked = self.columns[column].pick(int(target[column]), instance[column], low, high)
+                value = math.nan if picked is None else picked
+            point[column] = value
+        return point
+
+    @cached_property
+    def _edges(self) -> npt.NDArray[np.float64]:
+        """Value to enter each cell with from below and from above, ``(2, columns, cells)``.
+
+        NaN where it has to be picked: missing and categorical cells.
+        """
+        edges = np.full((2, len(self.columns), int(self.n_cells.max())), np.nan)
+        for i, column in enumerate(self.columns):
+            if column.is_ascending and not column.cells[0].codes:
+                edges[:, i, : len(column)] = column.edges()
+        return edges
 
     @cached_property
     def _ladder(self) -> tuple[npt.NDArray[np.float64], list[int]]:

@@ -107,6 +107,24 @@ class ColumnCells:
                 return i
         raise DataError(f"the value {value!r} is not in {self.domain.describe()}")
 
+    def edges(self) -> npt.NDArray[np.float64]:
+        """Return the smallest and the largest value of each numeric cell on the grid.
+
+        Shape ``(2, cells)``; where no value of a cell is on the grid, off the grid.
+        """
+        lower = np.array([cell.lower for cell in self.cells])
+        upper = np.array([cell.upper for cell in self.cells])
+        if self.domain.is_discrete or self.input_type == "float64":
+            return np.stack([lower, upper])
+        with np.errstate(over="ignore"):
+            first, last = lower.astype(np.float32), upper.astype(np.float32)
+            first = np.where(first < lower, np.nextafter(first, np.float32(np.inf)), first)
+            last = np.where(last > upper, np.nextafter(last, np.float32(-np.inf)), last)
+        first, last = first.astype(np.float64), last.astype(np.float64)
+        return np.stack(
+            [np.where(first <= upper, first, lower), np.where(last >= lower, last, upper)]
+        )
+
     def pick(self, cell: int, toward: float, lower: float, upper: float) -> float | None:
         """Return an admissible value of a cell, the nearest to `toward` that is on the grid.
 

@@ -25,7 +25,7 @@ from whyproof.engine.budget import Meter
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import KeepMargin, ReachClass
-from whyproof.engine.space import FeatureSet, Point
+from whyproof.engine.space import FeatureSet
 
 from .bound import IntervalBound, blocking_features, feature_matrix
 from .boxes import Cells, LeafBoxes
@@ -43,6 +43,10 @@ _LOOK_STEPS = 2_000
 _LOOK_SECONDS = 0.2
 """How much is searched between two looks at the budget."""
 _PAUSES = (veritas.StopReason.NONE, veritas.StopReason.OUT_OF_TIME)
+_DIVE = 0.1
+"""Relaxation of the best-first order: states within this share of the best bound compete by
+depth.  Any solution beyond the cut will do, so diving deep beats following the best bound:
+from seconds to a fraction of a millisecond when most features are free."""
 _MOST_CLOSE_CALLS = 5_000
 """Leaf boxes within the slack that are replayed before the answer is `Unknown`."""
 
@@ -61,10 +65,17 @@ class _Goal:
 
     def sure(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Tell which rows of scores, shape ``(rows, scores)``, change it beyond doubt."""
-        excess = sums.min(axis=1) - self.threshold
+        lowest = sums[:, 0] if sums.shape[1] == 1 else sums.min(axis=1)
+        excess = lowest - self.threshold
         if self.slack == 0 and self.objective.at_zero is True:
             return np.asarray(excess >= 0, dtype=np.bool_)
         return np.asarray(excess > self.slack, dtype=np.bool_)
+
+    def surely_beyond(self, excess: float) -> bool:
+        """Tell whether a score that exceeds the threshold by `excess` changes it."""
+        if self.slack == 0 and self.objective.at_zero is True:
+            return excess >= 0
+        return excess > self.slack
 
     def possible(self, excess: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Tell for which upper bounds beyond the threshold a change is not excluded."""
@@ -74,10 +85,10 @@ class _Goal:
 
     @property
     def cut(self) -> float:
-        """Smallest score that is worth a look."""
+        """Smallest excess over the threshold that is worth a look."""
         if self.slack == 0 and self.objective.at_zero is False:
-            return math.nextafter(self.threshold, math.inf)
-        return self.threshold - self.slack
+            return math.nextafter(0.0, math.inf)
+        return -self.slack
 
 
 class TreeOracle:
@@ -157,7 +168,7 @@ class TreeOracle:
             search = self._start(goal, free & self._relevant, -math.inf, meter)
             if self._run(search, meter, 0) is not None or not search.num_solutions():
                 return None
-            worst = max(worst, self._score(goal, search.get_solution(0)) - goal.threshold)
+            worst = max(worst, float(search.get_solution(0).output))
         return None if worst > 0 else -worst / self._divisor
 
     def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> _Goal:
@@ -249,8 +260,7 @@ class TreeOracle:
             found = int(search.num_solutions())
             for number in range(seen, found):
                 solution = search.get_solution(number)
-                sums = np.array([[self._score(goal, solution)]])
-                witness = self._witness(goal, solution.box(), bool(goal.sure(sums)[0]))
+                witness = self._witness(goal, solution, free)
                 if witness is not None:
                     return witness
             seen = found
@@ -265,20 +275,19 @@ class TreeOracle:
                 )
 
     def _start(self, goal: _Goal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
-        """Set up a best-first search for one objective above `cut`."""
+        """Set up a search for one objective beyond `cut`, where zero is the threshold."""
         if goal.objective.against:
             heuristic = veritas.HeuristicType.MULTI_MAX_MAX_OUTPUT_DIFF
             trees = self.program.contest(goal.objective.weights.index(1.0))
-            offset = 0.0
         else:
             heuristic = veritas.HeuristicType.MAX_OUTPUT
-            trees = self.program.weighted_sum(goal.objective.weights)
-            offset = goal.scores[0].constant
+            trees = self.program.weighted_sum(goal.objective.weights, goal.threshold)
         config = veritas.Config(heuristic)
         if cut > -math.inf:
-            config.ignore_state_when_worse_than = cut - offset
+            config.ignore_state_when_worse_than = cut
             config.stop_when_optimal = False
             config.stop_when_num_new_solutions_exceeds = 1
+            config.focal_eps = _DIVE
         if meter.budget.memory is not None:
             config.max_memory = meter.budget.memory
         box = list(self._fixed)
@@ -299,24 +308,28 @@ class TreeOracle:
             if stopped not in _PAUSES or search.num_solutions() > seen:
                 return None
 
-    def _score(self, goal: _Goal, solution: veritas.Solution) -> float:
-        offset = 0.0 if goal.objective.against else goal.scores[0].constant
-        return float(solution.output) + offset
-
     def _witness(
-        self, goal: _Goal, box: dict[int, veritas.Interval], sure: bool
+        self, goal: _Goal, solution: veritas.Solution, free: FeatureSet
     ) -> Counterexample | None:
         """Turn a leaf box into a point; `None` if the model that runs disagrees there."""
+        space, box = self.problem.space, solution.box()
         cells = self._cells.copy()
-        for column, interval in box.items():
-            z, low, high = cells[column], int(interval.lo), int(interval.hi)
-            if not low <= z < high:
-                cells[column] = low if z < low else high - 1
-        changed = np.flatnonzero(cells != self._cells)
-        moved = sorted(set(self.problem.space.owner[changed].tolist()))
+        moved: list[int] = []
+        for feature in sorted(free):
+            for column in space.features[feature].columns:
+                if column in box:
+                    z, low, high = cells[column], int(box[column].lo), int(box[column].hi)
+                    if not low <= z < high:
+                        cells[column] = low if z < low else high - 1
+                        if not moved or moved[-1] != feature:
+                            moved.append(feature)
+        sure = goal.surely_beyond(float(solution.output))
         if sure and len(moved) > 1:
             moved = self._reverter.shrink(cells, moved, goal.scores, goal.sure)
-        point = self._point(cells, moved)
+        columns = [c for feature in moved for c in space.features[feature].columns]
+        point = self.program.boxes.enter(
+            self.problem.instance, self._cells, cells, columns, self._limits
+        )
         if not sure and not bool(self.problem.changed(point[None])[0]):
             return None
         return Counterexample(point, frozenset(moved), self._outcome())
@@ -329,18 +342,6 @@ class TreeOracle:
         if isinstance(self.problem.question, ReachClass):
             return float(self.problem.question.target)
         return math.nan
-
-    def _point(self, cells: Cells, moved: Sequence[int]) -> Point:
-        point = self.problem.instance.copy()
-        lower, upper = self._limits
-        for feature in moved:
-            for column in self.problem.space.features[feature].columns:
-                if cells[column] != self._cells[column]:
-                    value = self.program.boxes.columns[column].pick(
-                        int(cells[column]), point[column], lower[column], upper[column]
-                    )
-                    point[column] = math.nan if value is None else value
-        return point
 
 
 def _without_each(

@@ -88,7 +88,7 @@ class TreeProgram:
     def __init__(self, boxes: LeafBoxes) -> None:
         self.boxes = boxes
         self._scores: dict[tuple[float, ...], WeightedScore] = {}
-        self._sums: dict[tuple[float, ...], veritas.AddTree] = {}
+        self._sums: dict[tuple[tuple[float, ...], float], veritas.AddTree] = {}
         self._contests: dict[int, veritas.AddTree] = {}
         self._intervals: dict[tuple[int, int], veritas.Interval] = {}
 
@@ -98,18 +98,20 @@ class TreeProgram:
             self._scores[weights] = WeightedScore.of(self.boxes, weights)
         return self._scores[weights]
 
-    def weighted_sum(self, weights: tuple[float, ...]) -> veritas.AddTree:
-        """Return the varying trees of a weighted score for best-first search.
-
-        Its outputs are those of `score` without the constant.
-        """
-        if weights not in self._sums:
+    def weighted_sum(self, weights: tuple[float, ...], threshold: float = 0.0) -> veritas.AddTree:
+        """Return a weighted score minus a threshold as trees for best-first search."""
+        if (weights, threshold) not in self._sums:
+            score = self.score(weights)
             gains = (self.boxes.values @ np.array(weights)).tolist()
             ensemble = veritas.AddTree(1, veritas.AddTreeType.REGR)
-            for number in self.score(weights).trees.tolist():
+            for number in score.trees.tolist():
                 _copy(self.boxes.trees[number], ensemble.add_tree(), [gains])
-            self._sums[weights] = ensemble
-        return self._sums[weights]
+            if score.constant != threshold:
+                # Beyond zero is what counts: relaxed best-first order is relative to it.
+                constant = ensemble.add_tree()
+                constant.set_leaf_value(constant.root(), 0, score.constant - threshold)
+            self._sums[weights, threshold] = ensemble
+        return self._sums[weights, threshold]
 
     def contest(self, target: int) -> veritas.AddTree:
         """Return all trees with the target's output first, the rivals after it."""
