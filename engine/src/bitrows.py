@@ -103,25 +103,41 @@ class BitRows:
 
     def singles(self, mask: int) -> int:
         """Return the elements of `mask` in which alone some row meets it."""
+        found = 0
+        for w, (_, meets) in enumerate(self._alone(mask)):
+            found |= int(np.bitwise_or.reduce(meets, initial=0)) << (w * _WORD)
+        return found
+
+    def single_rows(self, mask: int, elements: Iterable[int]) -> dict[int, int]:
+        """Return, for elements of `mask`, a row that meets it in that element alone.
+
+        Elements without such a row are left out.
+        """
+        alone = self._alone(mask)
+        found: dict[int, int] = {}
+        for element in elements:
+            w, bit = divmod(element, _WORD)
+            if w < len(alone):
+                rows, meets = alone[w]
+                at = (meets == np.uint64(1 << bit)).nonzero()[0]
+                if at.size:
+                    found[element] = int(rows[at[-1]])
+        return found
+
+    def _alone(self, mask: int) -> list[tuple[_Rows, _Words]]:
+        """Return by word the rows that meet `mask` in one bit of it only, and that bit."""
         meets = [c & part for c, part in self._pairs(mask)]
         if len(meets) == 1:
             only = meets[0]
-            return int(np.bitwise_or.reduce(only[only & (only - _ONE) == 0], initial=0))
+            rows = ((only & (only - _ONE) == 0) & (only != 0)).nonzero()[0]
+            return [(rows, only[rows])]
         blank = [part == 0 for part in meets]
         elsewhere = np.sum(blank, axis=0) == len(meets) - 1
-        found = 0
-        for w, part in enumerate(meets):
-            alone = part[elsewhere & ~blank[w] & (part & (part - _ONE) == 0)]
-            found |= int(np.bitwise_or.reduce(alone, initial=0)) << (w * _WORD)
-        return found
-
-    def meeting_only_in(self, mask: int, element: int) -> _Rows:
-        """Return the rows that contain the bit `element` and else nothing of `mask`."""
-        w, bit = divmod(element.bit_length() - 1, _WORD)
-        if w >= len(self._columns):
-            return np.zeros(0, dtype=np.intp)
-        lacks = ~(self._columns[w][: self._count] >> np.uint64(bit)) & _ONE
-        return self._zeros([lacks, *(c & part for c, part in self._pairs(mask & ~element))])
+        alone: list[tuple[_Rows, _Words]] = []
+        for part, nothing in zip(meets, blank, strict=True):
+            rows = (elsewhere & ~nothing & (part & (part - _ONE) == 0)).nonzero()[0]
+            alone.append((rows, part[rows]))
+        return alone
 
     def _pairs(self, mask: int) -> list[tuple[_Words, np.uint64]]:
         return [
@@ -137,4 +153,4 @@ class BitRows:
         total = words[0]
         for more in words[1:]:
             total = total | more
-        return np.flatnonzero(total == 0)
+        return (total == 0).nonzero()[0]

@@ -10,6 +10,7 @@ is everything; it continues what an earlier, interrupted run has stored.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -28,12 +29,16 @@ from .minimal import Strategy, WeakExplanation
 from .minimise import strategy_named
 from .oracle import Counted, Oracle
 from .problem import ExplanationProblem
+from .replay import Replay
 from .selection import arranged, known_features
 from .space import FeatureSet
 
 __all__ = ["Enumeration", "enumerate_explanations"]
 
 _BOTH = (Kind.AXP, Kind.CXP)
+
+_BATCH, _PATIENCE = 64, 0.05
+"""So many explanations, or seconds, are waited for before a replay on the model."""
 
 
 def enumerate_explanations(
@@ -180,10 +185,11 @@ class Enumeration:
         self._found: dict[Kind, list[Explanation]] = {kind: [] for kind in Kind}
         for explanation in known:
             self._found[explanation.kind].append(explanation)
+        self._waiting: deque[Explanation] = deque()
         self._held_back: list[Explanation] = []
-        self._handed_out = 0
         self._meter = predicate.meter
         self._watch = _Stopwatch()
+        self._replay = Replay(problem)
         self._solver = solver
         self._run = self._explore()
 
@@ -192,9 +198,7 @@ class Enumeration:
 
     def __next__(self) -> Explanation:
         with self._watch:
-            explanation = next(self._run)
-        self._handed_out += 1
-        return explanation
+            return next(self._run)
 
     def close(self) -> None:
         """Free solvers; what was found stays."""
@@ -203,7 +207,7 @@ class Enumeration:
     @property
     def complete(self) -> bool:
         """Whether it is proved that every explanation asked for was handed out or known."""
-        return self._search.complete
+        return self._search.complete and not self._waiting
 
     @property
     def axps(self) -> tuple[Explanation, ...]:
@@ -218,7 +222,10 @@ class Enumeration:
     @property
     def lower_bound(self) -> int | None:
         """With `smallest_first`: no explanation still to come is smaller than this."""
-        return self._search.lower_bound if isinstance(self._search, Dualisation) else None
+        if not isinstance(self._search, Dualisation):
+            return None
+        waiting = (len(e) for e in self._waiting if e.kind in self._kinds)
+        return min(waiting, default=self._search.lower_bound)
 
     @property
     def stopped_by(self) -> UnknownReason | None:
@@ -234,30 +241,53 @@ class Enumeration:
         )
 
     def _explore(self) -> Iterator[Explanation]:
-        limit = self._meter.budget.count
-        before = self.statistics
+        left = self._meter.budget.count
         with self._solver:
-            for kind, result in self._search:
-                after = self.statistics
-                explanation = Explanation(
-                    self.problem,
-                    kind,
-                    result.members,
-                    result.verdict.answer,
-                    result.open,
-                    result.necessity,
-                    _difference(after, before),
-                )
-                before = after
-                if not explanation.open:
-                    self._found[kind].append(explanation)
-                    if self._wants(explanation):
-                        yield explanation
-                        if limit is not None and self._handed_out >= limit:
-                            return
-                elif self._meter.exhausted() is None:
-                    self._held_back.append(explanation)
+            for _ in self._filled(_BATCH if left is None else min(left, _BATCH)):
+                confirmed = self._replay.explanations(self._waiting)
+                self._waiting.clear()
+                self._waiting.extend(confirmed)
+                while self._waiting:
+                    explanation = self._waiting.popleft()
+                    self._found[explanation.kind].append(explanation)
+                    if not self._wants(explanation):
+                        continue
+                    yield explanation
+                    left = None if left is None else left - 1
+                    if left == 0:
+                        return
         yield from self._settled()
+
+    def _filled(self, enough: int) -> Iterator[None]:
+        """Collect what is found, to be replayed on the model many points in one run."""
+        until = 0.0
+        for explanation in self._proved():
+            if not self._waiting:
+                until = time.monotonic() + _PATIENCE
+            self._waiting.append(explanation)
+            if len(self._waiting) >= enough or time.monotonic() >= until:
+                yield
+        if self._waiting:
+            yield
+
+    def _proved(self) -> Iterator[Explanation]:
+        before = self.statistics
+        for kind, result in self._search:
+            after = self.statistics
+            explanation = Explanation(
+                self.problem,
+                kind,
+                result.members,
+                result.verdict.answer,
+                result.open,
+                result.necessity,
+                _difference(after, before),
+            )
+            before = after
+            if not explanation.open:
+                yield explanation
+            elif self._meter.exhausted() is None:
+                self._held_back.append(explanation)
 
     def _settled(self) -> Iterator[Explanation]:
         for weak in self._held_back:
@@ -267,6 +297,7 @@ class Enumeration:
             explanation = replace(
                 weak, open=weak.open - shown.keys(), necessity={**weak.necessity, **shown}
             )
+            explanation = self._replay.explanation(explanation)
             if not explanation.open:
                 self._found[weak.kind].append(explanation)
             if self._wants(explanation):

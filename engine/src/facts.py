@@ -86,13 +86,7 @@ class Facts:
         self, kind: Kind, members: FeatureSet, elements: Iterable[int]
     ) -> dict[int, Answer]:
         """Return for each of the `elements` the answer that shows its necessity, if known."""
-        duals, mask = self._dual(kind), mask_of(members)
-        shown: dict[int, Answer] = {}
-        for i in elements:
-            answer = duals.meeting_only_in(mask, 1 << i)
-            if answer is not None:
-                shown[i] = answer
-        return shown
+        return dict(self._dual(kind).single_evidence(mask_of(members), elements))
 
     def _dual(self, kind: Kind) -> _Antichain[Counterexample] | _Antichain[Entailed]:
         return self._cores if kind is Kind.CXP else self._counterexamples
@@ -151,15 +145,17 @@ class _Antichain(Generic[_Evidence]):
                 found |= meets
         return found
 
-    def meeting_only_in(self, mask: int, element: int) -> _Evidence | None:
-        """Return evidence whose set meets `mask` in one element only."""
+    def single_evidence(self, mask: int, elements: Iterable[int]) -> dict[int, _Evidence]:
+        """Return, by element, evidence whose set meets `mask` in that element only."""
         if self._rows is not None:
-            rows = self._rows.meeting_only_in(mask, element).tolist()
-            return self._evidence[self._masks[rows[-1]]] if rows else None
-        for known in self._masks:
-            if known & mask == element:
-                return self._evidence[known]
-        return None
+            rows = self._rows.single_rows(mask, elements)
+            return {i: self._evidence[self._masks[row]] for i, row in rows.items()}
+        wanted = {1 << i: i for i in elements}
+        return {
+            wanted[known & mask]: self._evidence[known]
+            for known in self._masks
+            if known & mask in wanted
+        }
 
     def _smallest(self, masks: list[int]) -> _Evidence | None:
         return self._evidence[min(masks, key=int.bit_count)] if masks else None

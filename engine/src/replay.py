@@ -7,6 +7,7 @@ each explanation.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -40,13 +41,26 @@ class Replay:
         ReplayError
             If the model contradicts one: a defect, never an answer.
         """
-        answers = [explanation.evidence, *explanation.necessity.values()]
-        self._confirm([a for a in answers if isinstance(a, Counterexample)])
-        return replace(
-            explanation,
-            evidence=self._known(explanation.evidence),
-            necessity={i: self._known(a) for i, a in explanation.necessity.items()},
+        return self.explanations([explanation])[0]
+
+    def explanations(self, explanations: Collection[Explanation]) -> list[Explanation]:
+        """Confirm several explanations with one run of the model; see `explanation`."""
+        self._confirm(
+            [
+                answer
+                for explanation in explanations
+                for answer in (explanation.evidence, *explanation.necessity.values())
+                if isinstance(answer, Counterexample)
+            ]
         )
+        return [
+            replace(
+                explanation,
+                evidence=self._known(explanation.evidence),
+                necessity={i: self._known(a) for i, a in explanation.necessity.items()},
+            )
+            for explanation in explanations
+        ]
 
     def _confirm(self, found: list[Counterexample]) -> None:
         fresh = list({id(c): c for c in found if id(c) not in self._confirmed}.values())
