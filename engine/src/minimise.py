@@ -12,7 +12,7 @@ from .explanation import Explanation, Kind, SearchStatistics
 from .facts import Facts
 from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
 from .names import did_you_mean
-from .oracle import Counted, Oracle, Recall
+from .oracle import Counted, Oracle, Recall, focused
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -92,13 +92,14 @@ def minimise(
     counted = Counted(oracle)
     asked: Oracle = Recall(counted, facts) if recall else counted
     predicate = WeakExplanation(kind, asked, problem.universe, meter)
-    start = _start(predicate, whole, ask=recall)
-    if start.holds is False:
-        return None
-    if start.holds is None:
-        found = MinimalSet(whole, start, {}, whole)
-    else:
-        found = shrink(predicate, start, arranged(start.support, order))
+    with focused(oracle, kind):
+        start = _start(predicate, whole, ask=recall)
+        if start.holds is False:
+            return None
+        if start.holds is None:
+            found = MinimalSet(whole, start, {}, whole)
+        else:
+            found = shrink(predicate, start, arranged(start.support, order))
     statistics = SearchStatistics(
         oracle_calls=counted.counts.calls,
         rounds=counted.counts.rounds,

@@ -9,17 +9,19 @@ set that contains what it moved, a core every free set that is disjoint from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from .answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from .budget import Meter
+from .explanation import Kind
 from .facts import Facts
 from .problem import ExplanationProblem
 from .space import FeatureSet
 
-__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed", "lanes"]
+__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed", "focused", "lanes"]
 
 
 class Oracle(Protocol):
@@ -65,6 +67,28 @@ def lanes(oracle: Oracle) -> int:
             return max(1, width)
         seen = getattr(seen, "inner", None)
     return 1
+
+
+@contextmanager
+def focused(oracle: Oracle, kind: Kind) -> Iterator[None]:
+    """Tell an oracle for a while which kind of explanation its evidence is for.
+
+    An AXp gains from small cores and not from sparse counterexamples, a CXp the other
+    way round.  An oracle that can save effort so has an attribute `focus`, `None` when
+    both matter; wrappers are looked through.
+    """
+    inner: object = oracle
+    while inner is not None and not hasattr(inner, "focus"):
+        inner = getattr(inner, "inner", None)
+    if inner is None:
+        yield
+        return
+    before: object = getattr(inner, "focus", None)
+    setattr(inner, "focus", kind)  # noqa: B010  # known to be there only at run time
+    try:
+        yield
+    finally:
+        setattr(inner, "focus", before)  # noqa: B010
 
 
 @dataclass

@@ -286,7 +286,7 @@ class FeatureSpace:
             raise DataError(
                 f"{what} has shape {point.shape}, the space has {self.n_columns} columns"
             )
-        for i in np.flatnonzero(~self._admissible(point)):
+        for i in np.flatnonzero(~self.admissible(point)):
             column, code = self.columns[i], point[i]
             if not column.domain.contains(float(code)):
                 shown = "a missing value" if np.isnan(code) else f"{float(code)!r}"
@@ -309,11 +309,11 @@ class FeatureSpace:
         domains = [column.domain for column in self.columns]
         return np.array([d.is_discrete for d in domains]), np.array([d.nullable for d in domains])
 
-    def _admissible(self, point: Point) -> npt.NDArray[np.bool_]:
-        """Tell per column whether its domain holds the point's code."""
+    def admissible(self, points: Points) -> npt.NDArray[np.bool_]:
+        """Tell for each code whether its column's domain holds it, shape as `points`."""
         (lower, upper), (discrete, nullable) = self.bounds, self._kinds
-        inside = (lower <= point) & (point <= upper) & (~discrete | (point == np.floor(point)))
-        return np.where(np.isnan(point), nullable, inside)
+        inside = (lower <= points) & (points <= upper) & (~discrete | (points == np.floor(points)))
+        return np.where(np.isnan(points), nullable, inside)
 
 
 def _refuse_unknown(where: str, given: Iterable[str], known: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ that a single sweep over prefixes of an order finds how far a set can grow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,8 @@ class IntervalBound:
 
     Parameters
     ----------
+    boxes
+        The ensemble.
     blocks, dead
         From `blocking_features`.
     scores
@@ -77,13 +80,16 @@ class IntervalBound:
 
     def __init__(
         self,
+        boxes: LeafBoxes,
         blocks: npt.NDArray[np.float32],
         dead: npt.NDArray[np.bool_],
         scores: Sequence[WeightedScore],
     ) -> None:
-        self._parts = [
-            (blocks[s.rows], np.where(dead[s.rows], -np.inf, s.gains)[:, None], s) for s in scores
-        ]
+        self._parts: list[_Part] = []
+        if len(scores) > 1 and boxes.outputs_of_trees is not None:
+            self._parts.append(_OneOutputTrees(boxes, boxes.outputs_of_trees, blocks, dead, scores))
+        else:
+            self._parts += [_OneScore(blocks, dead, score) for score in scores]
 
     def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Bound every score for every free set.
@@ -98,12 +104,55 @@ class IntervalBound:
         numpy.ndarray
             Shape ``(sets, scores)``.
         """
-        bounds = np.empty((fixed.shape[1], len(self._parts)))
-        for j, (blocks, gains, score) in enumerate(self._parts):
-            if not len(score.starts):
-                bounds[:, j] = score.constant
-                continue
-            reachable = blocks @ fixed == 0
-            best = np.maximum.reduceat(np.where(reachable, gains, -np.inf), score.starts, axis=0)
-            bounds[:, j] = best.sum(axis=0) + score.constant
-        return bounds
+        bounds = [part.upper(fixed) for part in self._parts]
+        return bounds[0] if len(bounds) == 1 else np.column_stack(bounds)
+
+
+class _Part(Protocol):
+    def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]: ...
+
+
+class _OneScore:
+    """The best leaf of each tree that varies in one score."""
+
+    def __init__(
+        self, blocks: npt.NDArray[np.float32], dead: npt.NDArray[np.bool_], score: WeightedScore
+    ) -> None:
+        self._blocks = blocks if len(score.rows) == len(blocks) else blocks[score.rows]
+        self._gains = np.where(dead[score.rows], -np.inf, score.gains)[:, None]
+        self._score = score
+
+    def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        if not len(self._score.starts):
+            return np.full((fixed.shape[1], 1), self._score.constant)
+        reachable = self._blocks @ fixed == 0
+        best = np.where(reachable, self._gains, -np.inf)
+        best = np.maximum.reduceat(best, self._score.starts, axis=0)
+        return np.asarray(best.sum(axis=0)[:, None] + self._score.constant)
+
+
+class _OneOutputTrees:
+    """Many scores over trees of one output each: best and worst leaf once per tree."""
+
+    def __init__(
+        self,
+        boxes: LeafBoxes,
+        outputs: npt.NDArray[np.intp],
+        blocks: npt.NDArray[np.float32],
+        dead: npt.NDArray[np.bool_],
+        scores: Sequence[WeightedScore],
+    ) -> None:
+        values = boxes.values[np.arange(boxes.n_leaves), outputs[boxes.tree]]
+        self._blocks = blocks
+        self._high = np.where(dead, -np.inf, values)[:, None]
+        self._low = np.where(dead, np.inf, values)[:, None]
+        self._starts = boxes.starts
+        weights = np.array([score.weights for score in scores])[:, outputs]
+        self._up, self._down = np.maximum(weights, 0.0), np.minimum(weights, 0.0)
+        self._base = np.array([score.base for score in scores])
+
+    def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        reachable = self._blocks @ fixed == 0
+        best = np.maximum.reduceat(np.where(reachable, self._high, -np.inf), self._starts, axis=0)
+        worst = np.minimum.reduceat(np.where(reachable, self._low, np.inf), self._starts, axis=0)
+        return np.asarray((self._up @ best + self._down @ worst).T + self._base)

@@ -122,6 +122,16 @@ class LeafBoxes:
         return np.searchsorted(self.tree, np.arange(len(self.trees)))
 
     @cached_property
+    def outputs_of_trees(self) -> npt.NDArray[np.intp] | None:
+        """Output that each tree adds to, shape ``(trees,)``; `None` if one adds to several."""
+        if not len(self.trees):
+            return None
+        touched = np.logical_or.reduceat(self.values != 0, self.starts, axis=0)
+        if bool((touched.sum(axis=1) > 1).any()):
+            return None
+        return np.asarray(touched.argmax(axis=1), dtype=np.intp)
+
+    @cached_property
     def n_cells(self) -> npt.NDArray[np.int32]:
         """Number of cells of each column, shape ``(columns,)``."""
         return np.array([len(cells) for cells in self.columns], dtype=np.int32)

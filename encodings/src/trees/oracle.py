@@ -23,6 +23,7 @@ import veritas
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.explanation import Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import KeepMargin, ReachClass
 from whyproof.engine.space import FeatureSet
@@ -101,6 +102,12 @@ class TreeOracle:
     program
         The compiled ensemble, to share between instances; made here if not given.
 
+    Attributes
+    ----------
+    focus
+        Which kind of explanation the evidence is for: cores are grown unless it is a
+        CXp, counterexamples made sparse unless it is an AXp.
+
     Raises
     ------
     UnsupportedError
@@ -116,6 +123,7 @@ class TreeOracle:
                 f"the tree oracle knows boxes and linf balls, not {problem.region.norm} balls"
             )
         self.problem = problem
+        self.focus: Kind | None = None
         self.program = program or TreeProgram(LeafBoxes.of(ensemble, problem.space))
         boxes = self.program.boxes
         self._divisor = ensemble.divisor
@@ -127,7 +135,7 @@ class TreeOracle:
             self._goal(ensemble, objective)
             for objective in objectives(ensemble, problem.question, problem.prediction)
         ]
-        self._bound = IntervalBound(blocks, dead, [s for g in self._goals for s in g.scores])
+        self._bound = IntervalBound(boxes, blocks, dead, [s for g in self._goals for s in g.scores])
         self._reverter = Reverter(boxes, blocks)
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
@@ -150,7 +158,7 @@ class TreeOracle:
         for i, free in enumerate(relevant):
             if possible[i].any():
                 answers.append(self._search(free, excess[i], possible[i], meter))
-            elif len(relevant) == 1:
+            elif len(relevant) == 1 and self.focus is not Kind.CXP:
                 answers.append(self._grown(free, excess[i]))
             else:
                 answers.append(self._entailed(free, excess[i]))
@@ -324,7 +332,7 @@ class TreeOracle:
                         if not moved or moved[-1] != feature:
                             moved.append(feature)
         sure = goal.surely_beyond(float(solution.output))
-        if sure and len(moved) > 1:
+        if sure and len(moved) > 1 and self.focus is not Kind.AXP:
             moved = self._reverter.shrink(cells, moved, goal.scores, goal.sure)
         columns = [c for feature in moved for c in space.features[feature].columns]
         point = self.program.boxes.enter(

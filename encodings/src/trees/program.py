@@ -26,6 +26,10 @@ class WeightedScore:
 
     Parameters
     ----------
+    weights
+        Factor of each output, shape ``(outputs,)``.
+    base
+        Weighted base scores.
     rows
         Leaves of the trees that vary, ascending, shape ``(rows,)``.
     gains
@@ -40,6 +44,8 @@ class WeightedScore:
         Bound on the error of summing the gains in float64; zero if every sum is exact.
     """
 
+    weights: tuple[float, ...]
+    base: float
     rows: npt.NDArray[np.intp]
     gains: npt.NDArray[np.float64]
     starts: npt.NDArray[np.intp]
@@ -63,7 +69,8 @@ class WeightedScore:
         n_trees = len(boxes.trees)
         if not n_trees:
             none = np.zeros(0, dtype=np.intp)
-            return cls(none, np.zeros(0), none, none, base, _rounding(np.array([base]), base))
+            rounding = _rounding(np.array([base]), abs(base))
+            return cls(weights, base, none, np.zeros(0), none, none, base, rounding)
         low = np.minimum.reduceat(gains, boxes.starts)
         high = np.maximum.reduceat(gains, boxes.starts)
         varying = high > low
@@ -73,7 +80,8 @@ class WeightedScore:
         constant = float(low[~varying].sum()) + base
         largest = np.append(np.maximum(np.abs(low), np.abs(high)), abs(base))
         rounding = _rounding(np.append(gains, base), float(largest.sum()))
-        return cls(rows, gains[rows], starts, np.flatnonzero(varying), constant, rounding)
+        trees = np.flatnonzero(varying)
+        return cls(weights, base, rows, gains[rows], starts, trees, constant, rounding)
 
 
 class TreeProgram:
