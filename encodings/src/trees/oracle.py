@@ -78,12 +78,6 @@ class _Goal:
             return excess >= 0
         return excess > self.slack
 
-    def possible(self, excess: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Tell for which upper bounds beyond the threshold a change is not excluded."""
-        if self.slack == 0 and self.objective.at_zero is False:
-            return np.asarray(excess > 0, dtype=np.bool_)
-        return np.asarray(excess >= -self.slack, dtype=np.bool_)
-
     @property
     def cut(self) -> float:
         """Smallest excess over the threshold that is worth a look."""
@@ -136,6 +130,9 @@ class TreeOracle:
             for objective in objectives(ensemble, problem.question, problem.prediction)
         ]
         self._bound = IntervalBound(boxes, blocks, dead, [s for g in self._goals for s in g.scores])
+        self._first = np.cumsum([0, *(len(goal.scores) for goal in self._goals)])[:-1]
+        self._thresholds = np.array([goal.threshold for goal in self._goals])
+        self._floors = np.array([goal.cut for goal in self._goals])
         self._reverter = Reverter(boxes, blocks)
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
@@ -200,15 +197,11 @@ class TreeOracle:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Bound how far each objective goes beyond zero, ``(sets, objectives)`` each."""
         upper = self._bound.upper(fixed)
-        excess = np.empty((len(upper), len(self._goals)))
-        possible = np.empty(excess.shape, dtype=np.bool_)
-        at = 0
-        for j, goal in enumerate(self._goals):
-            end = at + len(goal.scores)
-            excess[:, j] = upper[:, at:end].min(axis=1) - goal.threshold
-            possible[:, j] = goal.possible(excess[:, j])
-            at = end
-        return excess, possible
+        if len(self._first) < upper.shape[1]:
+            # An objective of several scores reaches as far as the lowest of them.
+            upper = np.minimum.reduceat(upper, self._first, axis=1)
+        excess = upper - self._thresholds
+        return excess, excess >= self._floors
 
     def _grown(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
         """Free more features while the bound suffices, so that the core is small.
