@@ -1,0 +1,1 @@
+"""Learning rules from tables and from the predictions of models."""
