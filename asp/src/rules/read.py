@@ -20,7 +20,7 @@ from .terms import Call, Clause, Comparison, Constant, Goal, Program, Variable
 from .translate import Binding, FeatureValue, Row, Signature, Unfolder, signature_of, truth, walk
 from .values import Value
 
-__all__ = ["read_heads", "read_rules"]
+__all__ = ["decisions_of", "read_heads", "read_rules", "rules_of"]
 
 
 def read_rules(
@@ -66,8 +66,19 @@ def read_rules(
     label = p if odor = n and not cap <= 3
     """
     program = parse_program(text, file)
+    return decisions_of(program, target=target, features=features, arguments=arguments)
+
+
+def decisions_of(
+    program: Program,
+    *,
+    target: str | None = None,
+    features: Collection[str] | None = None,
+    arguments: Mapping[str, Sequence[str]] | None = None,
+) -> RuleSet:
+    """Translate the decision rules of a program that is parsed already; see `read_rules`."""
     unfolder = Unfolder(program, features)
-    name = _target(program, target, file)
+    name = _target(program, target, program.file)
     clauses = [c for c in program.clauses if _concludes(c.head, name)]
     fallback: Clause | None = None
     order = ranked_order(clauses, name)
