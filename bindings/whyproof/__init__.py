@@ -1,5 +1,53 @@
-"""Whyproof explains decisions of machine-learning models with evidence anyone can check."""
+"""Whyproof explains decisions of machine-learning models with evidence anyone can check.
+
+    import whyproof as wp
+
+    model = wp.load_model("model.json")
+    table = wp.read_table("data.csv", label="approved")
+    explainer = wp.Explainer(model, wp.infer_space(table, model))
+    why = explainer.explain(table.row(0), "axp")
+    why_not = explainer.explain(table.row(0), "cxp")
+
+Names are looked up when they are first used, so that importing costs next to nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .engine.budget import Budget as Budget
+    from .engine.explanation import Explanation as Explanation
+    from .engine.region import Region as Region
+    from .engine.space import FeatureSpace as FeatureSpace
+    from .explainer import Explainer as Explainer
+    from .models import load_model as load_model
+    from .spaces import infer_space as infer_space
+    from .tables import read_table as read_table
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Budget": ".engine.budget",
+    "Explainer": ".explainer",
+    "Explanation": ".engine.explanation",
+    "FeatureSpace": ".engine.space",
+    "Region": ".engine.region",
+    "infer_space": ".spaces",
+    "load_model": ".models",
+    "read_table": ".tables",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'whyproof' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

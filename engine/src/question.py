@@ -16,7 +16,7 @@ from .classifier import Classifier, Predictions
 from .errors import DataError
 from .space import Points
 
-__all__ = ["AnyOther", "KeepMargin", "LeaveInterval", "Question", "ReachClass"]
+__all__ = ["AnyOther", "KeepMargin", "LeaveInterval", "MoveBeyond", "Question", "ReachClass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,39 @@ class LeaveInterval(Question):
 
 
 @dataclass(frozen=True, slots=True)
+class MoveBeyond(Question):
+    """A regressor's decision changes when its value moves further than a distance.
+
+    Parameters
+    ----------
+    distance
+        From the prediction for the instance, in the units of the outcome; not negative.
+    """
+
+    distance: float
+
+    def evaluate(
+        self, classifier: Classifier, points: Points, prediction: float
+    ) -> tuple[Predictions, npt.NDArray[np.bool_]]:
+        """Compare predicted values with the interval around the prediction."""
+        return self.interval(prediction).evaluate(classifier, points, prediction)
+
+    def interval(self, prediction: float) -> LeaveInterval:
+        """Return the same question with both ends stated."""
+        return LeaveInterval(prediction - self.distance, prediction + self.distance)
+
+    def check(self, classifier: Classifier, prediction: float) -> None:
+        """Refuse classifiers and negative distances."""
+        if not self.distance >= 0:
+            raise DataError(f"the distance must not be negative, found {self.distance!r}")
+        self.interval(prediction).check(classifier, prediction)
+
+    def describe(self, classifier: Classifier, prediction: float) -> str:
+        """Name the interval that is left."""
+        return self.interval(prediction).describe(classifier, prediction)
+
+
+@dataclass(frozen=True, slots=True)
 class KeepMargin(Question):
     """The decision changes when the lead over the best rival falls below a floor.
 
@@ -191,4 +224,7 @@ class KeepMargin(Question):
 
 def _require_classes(classifier: Classifier) -> None:
     if not classifier.classes:
-        raise DataError("the model is a regressor: ask with an interval, such as LeaveInterval")
+        raise DataError(
+            "the model is a regressor: say which values are as good, "
+            "with LeaveInterval or MoveBeyond"
+        )

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from whyproof.engine.errors import UnsupportedError
-from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, Question, ReachClass
+from whyproof.engine.question import (
+    AnyOther,
+    KeepMargin,
+    LeaveInterval,
+    MoveBeyond,
+    Question,
+    ReachClass,
+)
 
 from .ensemble import DecisionRule, TreeEnsemble
 
@@ -78,6 +85,8 @@ def objectives(
     (Objective(weights=(-1.0,), constant=0.0, at_zero=True, against=(), slack=0.0),)
     """
     kept = int(prediction) if ensemble.rule is not DecisionRule.VALUE else 0
+    if isinstance(question, MoveBeyond):
+        question = question.interval(prediction)
     match ensemble.rule, question:
         case ((DecisionRule.POSITIVE | DecisionRule.NONNEGATIVE), (AnyOther() | ReachClass())):
             return (_flip(ensemble.rule, kept),)

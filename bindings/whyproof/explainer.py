@@ -1,0 +1,301 @@
+"""The front door: one model, one space, one question, any number of instances.
+
+explainer = Explainer(model, space)
+why = explainer.explain(row, "axp")
+for explanation in explainer.enumerate(row):
+    ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from whyproof.encodings.oracles import OracleFactory, prepare_oracles
+from whyproof.encodings.trees.oracle import TreeOracle
+from whyproof.engine.answers import Entailed
+from whyproof.engine.budget import Budget, Meter
+from whyproof.engine.classifier import Classifier
+from whyproof.engine.enumerate import Enumeration, enumerate_explanations
+from whyproof.engine.errors import InputError
+from whyproof.engine.explanation import Explanation, Kind, Status
+from whyproof.engine.facts import Facts
+from whyproof.engine.hitting.smallest import Smallest, smallest_explanation
+from whyproof.engine.minimise import minimise, strategy_named
+from whyproof.engine.oracle import Oracle
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.question import AnyOther, Question
+from whyproof.engine.region import Region
+from whyproof.engine.space import FeatureSpace, Point
+
+__all__ = ["Explainer", "Row"]
+
+Row = Point | Sequence[object] | Mapping[str, object]
+"""An instance: codes as an array, or values in order, or values by column name."""
+
+
+class Explainer:
+    """Explains decisions of one model.
+
+    Parameters
+    ----------
+    model
+        The model that runs; see `whyproof.load_model`.
+    space
+        Its inputs.  Without one every column may be any number.
+    region
+        Where counterexamples are looked for.
+    question
+        What counts as a change; any other class by default.  Regressors need one.
+    strategy
+        How weak explanations are shrunk; a name in `whyproof.engine.minimal.STRATEGIES`.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is no exact oracle for the model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from whyproof.models import load_model
+    >>> x, y = load_iris(return_X_y=True)
+    >>> tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(x, y)
+    >>> explainer = Explainer(load_model(tree), FeatureSpace.of("abcd"))
+    >>> explainer.explain(x[0], "axp").features
+    ('d',)
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        space: FeatureSpace | None = None,
+        *,
+        region: Region | None = None,
+        question: Question | None = None,
+        strategy: str = "witness",
+    ) -> None:
+        strategy_named(strategy)
+        self.model = model
+        self.space = space or FeatureSpace.of(column_names(model))
+        self.region = region or Region.everywhere()
+        self.question = question or AnyOther()
+        self.strategy = strategy
+        self._oracles: OracleFactory | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave compiled programs behind: workers build their own."""
+        return {**self.__dict__, "_oracles": None}
+
+    def problem(self, instance: Row) -> ExplanationProblem:
+        """Return what is to be explained about an instance.
+
+        Raises
+        ------
+        DataError
+            If the instance is not in the space.
+        """
+        point = instance if isinstance(instance, np.ndarray) else self.space.encode(instance)
+        return ExplanationProblem(self.model, self.space, point, self.region, self.question)
+
+    def oracle(self, problem: ExplanationProblem) -> Oracle:
+        """Return the exact oracle of a problem."""
+        if self._oracles is None:
+            self._oracles = prepare_oracles(self.model.structure, self.space)
+        return self._oracles(problem)
+
+    def explain(
+        self,
+        instance: Row,
+        kind: Kind | str = Kind.AXP,
+        *,
+        smallest: bool = False,
+        weights: Mapping[int, int] | None = None,
+        must_contain: Iterable[int] = (),
+        must_not_contain: Iterable[int] = (),
+        order: Sequence[int] | None = None,
+        budget: Budget | None = None,
+    ) -> Explanation | None:
+        """Find one explanation.
+
+        Parameters
+        ----------
+        instance
+            Whose decision.
+        kind
+            ``"axp"`` (why) or ``"cxp"`` (why not).
+        smallest
+            Look for the least size, or weight; `smallest` also says how far that is proved.
+        weights
+            Weight of each feature index with `smallest`, positive; 1 where none is given.
+        must_contain, must_not_contain
+            Feature indices that have to, that must not occur.
+        order
+            Feature indices, those to leave out first in front.
+        budget
+            Limits.
+
+        Returns
+        -------
+        Explanation or None
+            `None` if it is proved that there is none.  An AXp carries the lead that it
+            guarantees as `Explanation.margin`, if the budget allowed to find it.
+        """
+        if smallest or weights:
+            least = self.smallest(
+                instance,
+                kind,
+                weights=weights,
+                must_contain=must_contain,
+                must_not_contain=must_not_contain,
+                order=order,
+                budget=budget,
+            )
+            return None if least is None else least.explanation
+        problem, kind = self.problem(instance), kind_named(kind)
+        oracle, meter = self.oracle(problem), (budget or Budget()).start()
+        must, must_not = tuple(must_contain), frozenset(must_not_contain)
+        found: Explanation | None
+        if must:
+            chosen = enumerate_explanations(
+                problem,
+                oracle,
+                kinds=[kind],
+                strategy=self.strategy,
+                must_contain=must,
+                must_not_contain=must_not,
+                order=order,
+                meter=meter,
+            )
+            found = next(chosen, None)
+        else:
+            found = minimise(
+                problem,
+                oracle,
+                kind,
+                strategy=self.strategy,
+                within=problem.universe - must_not if must_not else None,
+                order=order,
+                meter=meter,
+            )
+        return None if found is None else _with_margin(found, oracle, meter)
+
+    def smallest(
+        self,
+        instance: Row,
+        kind: Kind | str = Kind.AXP,
+        *,
+        weights: Mapping[int, int] | None = None,
+        must_contain: Iterable[int] = (),
+        must_not_contain: Iterable[int] = (),
+        order: Sequence[int] | None = None,
+        budget: Budget | None = None,
+    ) -> Smallest | None:
+        """Find the explanation of least size or weight, and say how far that is proved.
+
+        Parameters are those of `explain`; `None` if it is proved that there is none.
+        """
+        problem = self.problem(instance)
+        oracle, meter = self.oracle(problem), (budget or Budget()).start()
+        least = smallest_explanation(
+            problem,
+            oracle,
+            kind_named(kind),
+            weights=weights or {},
+            must_contain=must_contain,
+            must_not_contain=must_not_contain,
+            strategy=self.strategy,
+            order=order,
+            meter=meter,
+        )
+        if least is None or least.explanation is None:
+            return least
+        return replace(least, explanation=_with_margin(least.explanation, oracle, meter))
+
+    def enumerate(
+        self,
+        instance: Row,
+        *,
+        kinds: Sequence[Kind | str] = (Kind.AXP, Kind.CXP),
+        bias: Kind | str | None = None,
+        smallest_first: bool = False,
+        must_contain: Iterable[int] = (),
+        must_not_contain: Iterable[int] = (),
+        known: Iterable[Explanation] = (),
+        order: Sequence[int] | None = None,
+        budget: Budget | None = None,
+        facts: Facts | None = None,
+    ) -> Enumeration:
+        """Find all explanations, one after the other.
+
+        Parameters
+        ----------
+        instance
+            Whose decision.
+        kinds
+            What to hand out.
+        bias
+            Which kind comes cheaply.
+        smallest_first
+            In the order of size, for one kind.
+        must_contain, must_not_contain
+            Feature indices that have to, that must not occur, for one kind.
+        known
+            Explanations from an earlier run, which are not handed out again.
+        order
+            Feature indices, those to leave out first in front.
+        budget
+            Limits; `count` limits the number of explanations.
+        facts
+            Evidence to start from and to add to.
+        """
+        problem = self.problem(instance)
+        return enumerate_explanations(
+            problem,
+            self.oracle(problem),
+            kinds=[kind_named(kind) for kind in kinds],
+            bias=None if bias is None else kind_named(bias),
+            smallest_first=smallest_first,
+            strategy=self.strategy,
+            must_contain=must_contain,
+            must_not_contain=must_not_contain,
+            known=known,
+            order=order,
+            budget=budget,
+            facts=facts,
+        )
+
+
+def kind_named(kind: Kind | str) -> Kind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    InputError
+        If it is neither ``axp`` nor ``cxp``.
+    """
+    try:
+        return Kind(kind)
+    except ValueError:
+        raise InputError(f"no kind of explanation {kind!r}; known are 'axp' and 'cxp'") from None
+
+
+def column_names(model: Classifier) -> Sequence[str]:
+    """Return the names that a model has for its columns, or ``x0``, ``x1``, ..."""
+    names: Sequence[str] = getattr(model, "names", ()) or ()
+    return names or [f"x{i}" for i in range(model.n_columns)]
+
+
+def _with_margin(found: Explanation, oracle: Oracle, meter: Meter) -> Explanation:
+    """State the lead that an abductive explanation guarantees, found by optimisation."""
+    proof = found.evidence
+    if not isinstance(oracle, TreeOracle) or not isinstance(proof, Entailed):
+        return found
+    if found.status is Status.UNKNOWN:
+        return found
+    free = found.problem.universe - found.members
+    margin = oracle.guaranteed_margin(free, meter)
+    return found if margin is None else replace(found, evidence=replace(proof, margin=margin))

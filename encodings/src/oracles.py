@@ -1,0 +1,51 @@
+"""Which oracle decides which model: one place to look a structure up.
+
+What depends on the model and the space alone is prepared once and shared by all
+instances; what depends on the instance is made for each problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.oracle import Oracle
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSpace
+
+from .trees.boxes import LeafBoxes
+from .trees.ensemble import TreeEnsemble
+from .trees.oracle import TreeOracle
+from .trees.program import TreeProgram
+
+__all__ = ["OracleFactory", "prepare_oracles"]
+
+OracleFactory: TypeAlias = Callable[[ExplanationProblem], Oracle]
+"""Makes the oracle of one problem."""
+
+
+def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
+    """Compile a model for exact answers over a space.
+
+    Parameters
+    ----------
+    structure
+        What encoders read: `Classifier.structure`.
+    space
+        The model's inputs.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is no oracle for such a model.
+    DataError
+        If the space does not fit the model.
+    """
+    if isinstance(structure, TreeEnsemble):
+        program = TreeProgram(LeafBoxes.of(structure, space))
+        return lambda problem: TreeOracle(problem, program)
+    raise UnsupportedError(
+        f"there is no exact oracle for a model of type {type(structure).__name__}; "
+        "tree ensembles are supported"
+    )
