@@ -286,6 +286,7 @@ def _edited(edit: object) -> bytes:
         (lambda t, m: t["right_children"].__setitem__(0, 1), "two ways|not a tree"),
         (lambda t, m: t["split_indices"].__setitem__(0, 40), "tests column 40"),
         (lambda t, m: t["split_conditions"].pop(), "differ in length"),
+        (lambda t, m: t["tree_param"].__setitem__("num_nodes", "99"), "differ in length"),
         (lambda t, m: t["split_conditions"].__setitem__(0, None), "not a number|numbers"),
         (lambda t, m: t["split_conditions"].__setitem__(-1, 1e300), "not finite"),
         (lambda t, m: m["learner_model_param"].__setitem__("base_score", "x"), "base_score"),

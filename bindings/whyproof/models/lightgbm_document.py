@@ -72,11 +72,25 @@ class LightGBMDocument:
         self.header = _fields(head)
         self._tail = tail
         self._blocks = [_fields("Tree=" + block) for block in blocks]
+        self._check_sizes(blocks)
         for block in self._blocks:
             if block.get("is_linear", "0") not in ("", "0"):
                 raise UnsupportedError(
                     f"{source}: linear trees are not supported; train with linear_tree=false"
                 )
+
+    def _check_sizes(self, blocks: list[str]) -> None:
+        """Compare the stated sizes of trees with the text: LightGBM trusts them blindly."""
+        stated = self.header.get("tree_sizes")
+        if stated is None:
+            return
+        # Splitting took away the word before each tree and the line break behind it.
+        found = [len("Tree=") + len(block.encode()) + len("\n") for block in blocks]
+        if stated.split() != [str(size) for size in found]:
+            raise ModelError(
+                f"{self.source} is no complete LightGBM model: 'tree_sizes' does not fit its "
+                "trees; save the model again"
+            )
 
     @property
     def version(self) -> str:
@@ -153,6 +167,10 @@ class LightGBMDocument:
         leaves = read("leaf_value")
         if not len(leaves):
             raise ModelError(f"{self.source}: tree {number} has no leaf values")
+        if block.get("num_leaves") != str(len(leaves)):
+            raise ModelError(
+                f"{self.source}: 'num_leaves' of tree {number} does not fit its leaves"
+            )
         if len(leaves) == 1:
             none = np.zeros(0, dtype=np.int64)
             return LightGBMTree(none, np.zeros(0), none, none, none, leaves, ())
@@ -165,6 +183,8 @@ class LightGBMDocument:
             leaves=leaves,
             categories=_bit_sets(whole("cat_boundaries"), whole("cat_threshold")),
         )
+        if block.get("num_cat", "0") != str(len(tree.categories)):
+            raise ModelError(f"{self.source}: 'num_cat' of tree {number} does not fit its sets")
         sizes = {
             len(array)
             for array in (tree.column, tree.threshold, tree.decision, tree.left, tree.right)

@@ -175,7 +175,8 @@ class XGBoostDocument:
         sizes = {
             len(a) for a in (arrays.right, arrays.column, arrays.condition, arrays.default_left)
         }
-        if sizes != {len(left)}:
+        stated = str(self._mapping(entry, "tree_param").get("num_nodes", len(left)))
+        if sizes != {len(left)} or stated != str(len(left)):
             raise ModelError(f"{self.source}: the arrays of tree {number} differ in length")
         return arrays
 
