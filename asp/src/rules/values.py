@@ -47,7 +47,7 @@ def text_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         number = float(value)
-        if number == math.floor(number) and abs(number) < 1e15:
+        if abs(number) < 1e15 and number == math.floor(number):
             return str(int(number))
         return str(value) if isinstance(value, int) else repr(number)
     return str(value)
