@@ -141,7 +141,7 @@ class _Graph:
         structure = _structure(columns, ensemble, reading)
         runtime = OnnxRuntime(
             payload=self.payload,
-            sums_payload=self._sums_graph(node, attributes, columns, reading),
+            sums_payload=self._sums_graph(node, attributes, reading),
             inputs=columns.inputs,
             output=reading.output,
             classes=reading.classes,
@@ -236,8 +236,8 @@ class _Graph:
     ) -> _Reading:
         output = self._follow(node.output[0], ("Identity", "Cast"))
         if not output:
-            users = [n for n in self.nodes if node.output[0] in n.input] or [node]
-            raise self._unsupported(users[0], "between the trees' label and the output is unknown")
+            users = [n for n in self.nodes if set(node.output[:2]) & set(n.input)] or [node]
+            raise self._unsupported(users[0], "makes labels in a way that is not supported")
         base = _base(attributes)
         if ensemble.average:
             raise self._unsupported(node, "with averaged classes is not supported")
@@ -334,7 +334,6 @@ class _Graph:
         self,
         node: Any,  # noqa: ANN401
         attributes: Mapping[str, Any],
-        columns: _Columns,
         reading: _Reading,
     ) -> bytes:
         """Return a graph of the same trees whose output ``sums`` holds their sums."""
@@ -343,7 +342,6 @@ class _Graph:
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
         graph = proto.graph
-        kind = 1 if columns.input_type == "float32" else 11
         if node.op_type != "TreeEnsembleClassifier":
             graph.node.append(onnx.helper.make_node("Identity", [reading.before_link], ["sums"]))
         else:
@@ -358,11 +356,9 @@ class _Graph:
             before = [n for n in kept if set(n.output) & set(node.input)]
             del graph.node[:]
             graph.node.extend([*before, trees])
-            kind = 1
         del graph.output[:]
-        value = onnx.helper.make_tensor_value_info("sums", kind, None)
-        value.type.tensor_type.ClearField("shape")
-        graph.output.append(value)
+        # Without a type: onnxruntime infers it.
+        graph.output.append(onnx.ValueInfoProto(name="sums"))
         del graph.value_info[:]
         return bytes(proto.SerializeToString())
 

@@ -106,7 +106,8 @@ def read_trees(
     except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, ModelError | UnsupportedError):
             raise
-        raise ModelError(f"{source}: the attributes of {kind} do not fit ({error})") from None
+        what = f"{type(error).__name__} {error}".strip()
+        raise ModelError(f"{source}: the attributes of {kind} do not fit ({what})") from None
     coded = frozenset().union(*(table.coded for table in tables)) if tables else frozenset[int]()
     ordered = frozenset().union(*(table.ordered for table in tables)) if tables else frozenset()
     if coded & ordered:
@@ -175,6 +176,11 @@ def _tables(kind: str, attributes: Mapping[str, Any]) -> list[_Table]:
     weights = _either(attributes, f"{prefix}_weights")
     tracks = attributes.get("nodes_missing_value_tracks_true") or [0] * len(tree_ids)
     outputs = _outputs(kind, attributes)
+    for name in ("nodeids", "featureids", "modes", "truenodeids", "falsenodeids"):
+        if len(attributes[f"nodes_{name}"]) != len(tree_ids):
+            raise ValueError(f"nodes_{name} differs in length")
+    if len(splits) != len(tree_ids) or len(tracks) != len(tree_ids):
+        raise ValueError("nodes_values or nodes_missing_value_tracks_true differs in length")
     members: dict[int, list[int]] = {}
     for row, tree in enumerate(tree_ids):
         members.setdefault(tree, []).append(row)
