@@ -84,7 +84,13 @@ def space_as_json(space: FeatureSpace) -> dict[str, object]:
 
 
 def model_as_json(classifier: Classifier) -> dict[str, object]:
-    """Describe a model for people: fingerprint, source, library, version and notes if known."""
+    """Describe a model for people.
+
+    Returns
+    -------
+    Keys ``fingerprint``, ``inputs``, ``classes``, ``semantics``, and where they are known
+    ``source``, ``library``, ``version``, ``runtime`` and ``notes``.
+    """
     described: dict[str, object] = {"fingerprint": classifier.fingerprint}
     for name in ("source", "library", "version", "notes"):
         value = getattr(classifier, name, None)
@@ -94,7 +100,21 @@ def model_as_json(classifier: Classifier) -> dict[str, object]:
     if runtime:
         described["runtime"] = str(runtime)
     described["inputs"] = classifier.n_columns
+    described["semantics"] = _semantics(classifier.structure)
     described["classes"] = jsonable(classifier.classes)
+    return described
+
+
+def _semantics(structure: object) -> dict[str, object]:
+    """Tell how an encoded model decides, in the words of its structure."""
+    described: dict[str, object] = {}
+    trees = getattr(structure, "trees", None)
+    if trees is not None:
+        described["trees"] = len(trees)
+    for name in ("rule", "input_type", "divisor", "link", "slack"):
+        value = getattr(structure, name, None)
+        if value is not None:
+            described[name] = jsonable(value)
     return described
 
 
