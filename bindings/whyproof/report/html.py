@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whyproof.engine.errors import StoreError
 from whyproof.engine.explanation import Explanation
@@ -98,7 +98,8 @@ def _environment() -> Environment:
         "listed": listed,
         "thousands": lambda count: f"{count:,}".replace(",", "\u2009"),
     }
-    environment.globals.update(helpers)
+    shared: Any = environment.globals
+    shared.update(helpers)
     environment.filters.update(filters)
     return environment
 
