@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_ensembles import every_point, problems
 
+from whyproof.encodings.trees.milp import TreeMilpOracle
 from whyproof.encodings.trees.oracle import TreeOracle
-from whyproof.engine.answers import Counterexample, Entailed
+from whyproof.engine.answers import Counterexample, Entailed, Unknown
 from whyproof.engine.budget import Budget
+from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
@@ -81,3 +83,18 @@ def test_guaranteed_margin_is_the_smallest_lead(problem: ExplanationProblem) -> 
         else:
             assert margin is not None
             assert abs(margin - lead) < 1e-9
+
+
+@given(problems(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_mixed_integer_program_is_never_wrong(
+    problem: ExplanationProblem, data: st.DataObject
+) -> None:
+    try:
+        oracle = TreeMilpOracle(problem)
+    except UnsupportedError:
+        return
+    for free in data.draw(st.lists(st.sampled_from(_free_sets(problem)), min_size=1, max_size=4)):
+        answer = oracle.decide([free], Budget().start())[0]
+        if not isinstance(answer, Unknown):
+            _check(problem, free, answer)

@@ -1,0 +1,262 @@
+"""A second opinion on tree ensembles: the largest score as a mixed-integer program.
+
+Order encoding: one binary per column and cell boundary, "is the cell at or beyond it",
+descending along each column; one continuous variable per leaf, one leaf per tree.  For
+every boundary that a tree tests, *all* leaves of that tree on one side of it stand in one
+row together.  Rows of whole trees, in place of single nodes, are what makes the
+relaxation tight (compare Misic, Optimization of Tree Ensembles, Operations Research
+2020, which writes them per split).
+
+The program is built once for a model and solved again for other free sets and scores by
+moving bounds and costs alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.budget import Meter
+from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet
+
+from .boxes import Cells, LeafBoxes
+from .ensemble import TreeEnsemble
+from .objective import objectives
+from .oracle import allowed_cells
+
+__all__ = ["Optimum", "TreeMilp", "TreeMilpOracle"]
+
+_AddRow: TypeAlias = Callable[[Sequence[int], Sequence[float], float, float], None]
+
+_TOLERANCE = 1e-6
+"""HiGHS accepts rows violated by this much, and so must we."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """What is known about the largest value of a score.
+
+    Parameters
+    ----------
+    bound
+        No admissible point has more, up to the solver's tolerance.
+    value
+        Value of the best point found; minus infinity if none was.
+    cells
+        That point in cell coordinates, shape ``(columns,)``.
+    proved
+        Whether the solver finished.
+    """
+
+    bound: float
+    value: float
+    cells: Cells | None
+    proved: bool
+
+
+class TreeMilp:
+    """The program of one ensemble over one space.
+
+    Parameters
+    ----------
+    boxes
+        The ensemble in cell coordinates.
+    """
+
+    def __init__(self, boxes: LeafBoxes) -> None:
+        self.boxes = boxes
+        self._first = np.concatenate([[0], np.cumsum(boxes.n_cells - 1)]).astype(np.int64)
+        self._n_orders = int(self._first[-1])
+        self._highs = self._build()
+
+    def maximise(
+        self,
+        gains: npt.NDArray[np.float64],
+        lower: Cells,
+        upper: Cells,
+        seconds: float = math.inf,
+    ) -> Optimum:
+        """Find the largest sum of leaf gains over a box of cells.
+
+        Parameters
+        ----------
+        gains
+            One per leaf, shape ``(leaves,)``.
+        lower, upper
+            Cells allowed per column, upper excluded, shape ``(columns,)`` each.
+        seconds
+            Time limit.
+        """
+        boxes, n = self.boxes, self._n_orders
+        below, above = np.zeros(n), np.ones(n)
+        for column in range(len(boxes.columns)):
+            at = int(self._first[column])
+            below[at : at + int(lower[column])] = 1.0
+            above[at + int(upper[column]) - 1 : int(self._first[column + 1])] = 0.0
+        highs = self._highs
+        highs.clearSolver()
+        highs.changeColsBounds(n, np.arange(n, dtype=np.int32), below, above)
+        leaves = np.arange(n, n + boxes.n_leaves, dtype=np.int32)
+        highs.changeColsCost(boxes.n_leaves, leaves, np.asarray(gains, dtype=np.float64))
+        if math.isfinite(seconds):
+            highs.setOptionValue("time_limit", max(seconds, 0.01) + highs.getRunTime())
+        highs.run()
+        info, status = highs.getInfo(), highs.getModelStatus()
+        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+            return Optimum(float(info.mip_dual_bound), -math.inf, None, False)
+        orders = np.array(highs.getSolution().col_value[:n]) > 0.5
+        cells = np.array(
+            [
+                int(orders[self._first[i] : self._first[i + 1]].sum())
+                for i in range(len(boxes.columns))
+            ],
+            dtype=np.int32,
+        )
+        return Optimum(
+            float(info.mip_dual_bound) if n else float(info.objective_function_value),
+            float(info.objective_function_value),
+            cells,
+            status == highspy.HighsModelStatus.kOptimal,
+        )
+
+    def _build(self) -> highspy.Highs:
+        boxes, n = self.boxes, self._n_orders
+        highs = highspy.Highs()
+        highs.setOptionValue("output_flag", False)
+        highs.setOptionValue("threads", 1)
+        highs.setOptionValue("mip_rel_gap", 0.0)
+        highs.setOptionValue("mip_abs_gap", _TOLERANCE)
+        total = n + boxes.n_leaves
+        highs.addVars(total, np.zeros(total), np.ones(total))
+        if n:
+            highs.changeColsIntegrality(
+                n, np.arange(n, dtype=np.int32), [highspy.HighsVarType.kInteger] * n
+            )
+        highs.changeObjectiveSense(highspy.ObjSense.kMaximize)
+        starts: list[int] = []
+        index: list[int] = []
+        value: list[float] = []
+        low: list[float] = []
+        high: list[float] = []
+
+        def row(
+            variables: Sequence[int], factors: Sequence[float], least: float, most: float
+        ) -> None:
+            starts.append(len(index))
+            index.extend(variables)
+            value.extend(factors)
+            low.append(least)
+            high.append(most)
+
+        for column in range(len(boxes.columns)):
+            for at in range(int(self._first[column]), int(self._first[column + 1]) - 1):
+                row((at, at + 1), (1.0, -1.0), 0.0, math.inf)
+        for number in range(len(boxes.trees)):
+            self._tree_rows(number, row)
+        highs.addRows(
+            len(starts),
+            np.array(low),
+            np.array(high),
+            len(index),
+            np.array(starts, dtype=np.int32),
+            np.array(index, dtype=np.int32),
+            np.array(value),
+        )
+        return highs
+
+    def _tree_rows(self, number: int, row: _AddRow) -> None:
+        boxes, n = self.boxes, self._n_orders
+        leaves = np.flatnonzero(boxes.tree == number)
+        variables = (n + leaves).tolist()
+        row(variables, [1.0] * len(variables), 1.0, 1.0)
+        tree = boxes.trees[number]
+        tests = {(c, k) for c, k in zip(tree.column, tree.threshold, strict=True) if c >= 0}
+        for column, threshold in sorted(tests):
+            order = int(self._first[column]) + threshold - 1
+            left = leaves[boxes.upper[leaves, column] <= threshold]
+            right = leaves[boxes.lower[leaves, column] >= threshold]
+            row([*(n + left).tolist(), order], [1.0] * (len(left) + 1), -math.inf, 1.0)
+            row([*(n + right).tolist(), order], [1.0] * len(right) + [-1.0], -math.inf, 0.0)
+
+
+class TreeMilpOracle:
+    """Decides free sets by mixed-integer programming; slower, and independent of the search.
+
+    Parameters
+    ----------
+    problem
+        Its classifier's `structure` is a `TreeEnsemble`.
+    milp
+        The program, to share between instances; made here if not given.
+
+    Raises
+    ------
+    UnsupportedError
+        For questions that need several scores at once, and regions that are not boxes.
+    """
+
+    def __init__(self, problem: ExplanationProblem, milp: TreeMilp | None = None) -> None:
+        ensemble = problem.classifier.structure
+        if not isinstance(ensemble, TreeEnsemble):
+            raise UnsupportedError("the tree program needs a model that is a tree ensemble")
+        if not problem.region.is_box:
+            raise UnsupportedError("the tree program knows boxes and linf balls only")
+        self.problem = problem
+        self.milp = milp or TreeMilp(LeafBoxes.of(ensemble, problem.space))
+        boxes = self.milp.boxes
+        self._cells = boxes.locate(problem.instance)
+        self._lower, self._upper = allowed_cells(boxes, problem, self._cells)
+        self._limits = problem.region.limits(problem.space, problem.instance)
+        self._goals: list[tuple[npt.NDArray[np.float64], float, float]] = []
+        for objective in objectives(ensemble, problem.question, problem.prediction):
+            if objective.against:
+                raise UnsupportedError("the tree program knows one rival at a time")
+            weights = np.array(objective.weights)
+            constant = ensemble.divisor * (float(weights @ ensemble.base) + objective.constant)
+            slack = ensemble.divisor * (ensemble.slack + objective.slack) + _TOLERANCE
+            self._goals.append((boxes.values @ weights, constant, slack))
+
+    @property
+    def name(self) -> str:
+        """Short name for statistics."""
+        return "tree program"
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        """Decide each free set; what lies within tolerance and slack stays `Unknown`."""
+        return [self._decide(free & self.problem.universe, meter) for free in free_sets]
+
+    def _decide(self, free: FeatureSet, meter: Meter) -> Answer:
+        space, boxes = self.problem.space, self.milp.boxes
+        lower, upper = self._cells.copy(), self._cells + 1
+        columns = [c for feature in free for c in space.features[feature].columns]
+        lower[columns], upper[columns] = self._lower[columns], self._upper[columns]
+        open_reason: UnknownReason | None = None
+        for gains, constant, slack in self._goals:
+            reason = meter.exhausted()
+            if reason is not None:
+                return Unknown(reason)
+            optimum = self.milp.maximise(gains, lower, upper, meter.remaining)
+            if optimum.cells is not None and optimum.value + constant >= -slack:
+                point = boxes.enter(
+                    self.problem.instance, self._cells, optimum.cells, columns, self._limits
+                )
+                outcomes, changed = self.problem.question.evaluate(
+                    self.problem.classifier, point[None], self.problem.prediction
+                )
+                if bool(changed[0]):
+                    moved = space.moved(self.problem.instance, point)
+                    return Counterexample(point, moved, float(outcomes[0]))
+            if optimum.bound + constant >= -slack:
+                open_reason = UnknownReason.PRECISION if optimum.proved else UnknownReason.TIME
+        if open_reason is not None:
+            return Unknown(open_reason)
+        return Entailed(self.problem.universe - free)
