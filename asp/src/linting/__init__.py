@@ -1,0 +1,1 @@
+"""Checking rules and worlds before anyone relies on them."""
