@@ -56,9 +56,12 @@ _OPPOSITE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal:
     """A test of one feature.
+
+    Literals are equal when they say the same: ``= 3`` and ``= "3"`` are, ``= 1`` and
+    ``= true`` are not.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ class Literal:
     operator: Operator
     value: Value | tuple[Value, ...]
     negated: bool = False
-    position: Position | None = field(default=None, compare=False, repr=False)
+    position: Position | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.feature:
@@ -112,15 +115,25 @@ class Literal:
                 f"{self.feature!r} is compared by {self.operator} with a set of values; write in",
                 self.position,
             )
-        elif self.operator.is_order and np.isnan(number_of(self.value)):
+        elif self.operator.is_order and not np.isfinite(number_of(self.value)):
             raise RuleError(
                 f"{self.feature!r} is compared by {self.operator} with {self.value!r}, which is "
-                "not a number; names allow =, != and in only",
+                "not a finite number; names allow =, != and in only",
                 self.position,
             )
         if self.negated and not self.operator.is_order:
             object.__setattr__(self, "operator", _OPPOSITE[self.operator])
             object.__setattr__(self, "negated", False)
+
+    @property
+    def _key(self) -> tuple[str, Operator, bool, tuple[str, ...]]:
+        return self.feature, self.operator, self.negated, tuple(map(text_of, self.values))
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Literal) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     @property
     def values(self) -> tuple[Value, ...]:

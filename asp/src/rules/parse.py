@@ -148,11 +148,13 @@ class _Parser:
     def _clause(self, annotations: tuple[str, ...]) -> Clause:
         start = self._token.position
         head = None if self._is(":-") else self._goal()
-        if isinstance(head, Not):
+        if isinstance(head, Not) and not (
+            len(head.goals) == 1 and isinstance(head.goals[0], Comparison)
+        ):
             raise RuleError("a rule cannot conclude a negation; negate its value", head.position)
         body: tuple[Goal, ...] = ()
         iff = False
-        if self._is(":-", "<->", "<-"):
+        if self._is(":-", "<->"):
             iff = self._next().text == "<->"
             body = self._goals()
         if self._token.kind is not TokenKind.STOP:

@@ -16,7 +16,7 @@ from .position import RuleError
 from .ranked import ranked_order
 from .rule import Body, Rule, RuleSet
 from .support import Support
-from .terms import Call, Clause, Comparison, Constant, Goal, Program, Variable
+from .terms import Call, Clause, Comparison, Constant, Goal, Membership, Not, Program, Variable
 from .translate import Binding, FeatureValue, Row, Signature, Unfolder, signature_of, truth, walk
 from .values import Value
 
@@ -138,17 +138,15 @@ def read_heads(
 def rules_of(clause: Clause, unfolder: Unfolder) -> list[Rule]:
     """Return the rules of one clause whose head is a literal."""
     head = clause.head
-    if isinstance(head, Comparison) and isinstance(head.left, Constant):
-        value = head.right
-        if not isinstance(value, Constant) or not isinstance(head.left.value, str):
-            raise RuleError("a head compares a feature with a value", head.position)
-        heads = [Literal(head.left.value, head.operator, truth(value), position=head.position)]
-        return _with_heads(clause, heads, unfolder.bodies(clause, {}))
+    if isinstance(head, (Comparison, Membership, Not)):
+        by_name = unfolder.bodies(Clause(None, (head,), clause.position), {})
+        return _with_heads(clause, list(by_name[0].literals), unfolder.bodies(clause, {}))
     if isinstance(head, Call) and len(head.arguments) == 2:
         row, value = head.arguments
         bound: dict[str, Binding] = {row.name: Row()} if isinstance(row, Variable) else {}
         if isinstance(value, Constant):
-            heads = [Literal(head.name, Operator.EQ, value.value, position=head.position)]
+            found = truth(value, bare_missing=False)
+            heads = [Literal(head.name, Operator.EQ, found, position=head.position)]
             return _with_heads(clause, heads, unfolder.bodies(clause, bound))
         if isinstance(value, Variable):
             return _by_variable(clause, head, value, bound, unfolder)
@@ -222,7 +220,7 @@ def _decided(head: Goal | None, target: str) -> Value:
         case Comparison(right=Constant() as value):
             return truth(value)
         case Call(arguments=(Variable(), Constant() as value)):
-            return value.value
+            return truth(value, bare_missing=False)
         case _:
             return True
 

@@ -56,20 +56,17 @@ class Column:
     def coded(cls, codes: npt.ArrayLike, values: Sequence[Value]) -> Column:
         """Wrap codes into a list of distinct values, shape ``(rows,)``; -1 is missing."""
         given = np.asarray(codes, dtype=np.int64)
-        known = [None if is_missing(value) else value for value in values]
-        if bool((given < 0).any()) and None not in known:
+        known: list[Value] = [None if is_missing(value) else value for value in values]
+        if bool((given < 0).any()):
             known.append(None)
-        texts = [text_of(value) for value in known]
-        if "" in texts:
-            given = np.where(given < 0, texts.index(""), given)
-        order = sorted(set(texts))
-        rank = {text: k for k, text in enumerate(order)}
-        recode = np.array([rank[text] for text in texts], dtype=np.int64)
-        distinct: dict[str, Value] = {}
-        for text, value in zip(texts, known, strict=True):
-            distinct.setdefault(text, value)
-        moved = recode[given] if len(recode) else given
-        return cls(None, moved, [distinct[text] for text in order])
+            given = np.where(given < 0, len(known) - 1, given)
+        # a number and a name may share a text, yet only the number has a size
+        keys = [(text_of(value), np.isnan(number_of(value))) for value in known]
+        order = sorted(set(keys))
+        rank = {key: k for k, key in enumerate(order)}
+        distinct = dict(zip(reversed(keys), reversed(known), strict=True))
+        recode = np.array([rank[key] for key in keys], dtype=np.int64)
+        return cls(None, recode[given] if len(known) else given, [distinct[key] for key in order])
 
     @classmethod
     def of(cls, values: Iterable[object] | npt.NDArray[Any]) -> Column:
@@ -136,7 +133,7 @@ class Column:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The canonical texts of `values`, ascending."""
+        """The canonical texts of `values`, ascending; a number and a name may share one."""
         return tuple(text_of(value) for value in self.values)
 
     def equals(self, value: Value) -> npt.NDArray[np.bool_]:
@@ -152,9 +149,11 @@ class Column:
             if text_of(number) != text:
                 return np.zeros(len(self), dtype=np.bool_)
             return np.asarray(self.numbers == number)
-        if text in self.texts:
-            return np.asarray(self.codes == self.texts.index(text))
-        return np.zeros(len(self), dtype=np.bool_)
+        mask = np.zeros(len(self), dtype=np.bool_)
+        for code, known in enumerate(self.texts):
+            if known == text:
+                mask |= self.codes == code
+        return mask
 
     def value(self, row: int) -> Value:
         """Return one row's value."""

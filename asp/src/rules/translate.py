@@ -197,7 +197,8 @@ class Unfolder:
                 return [Body()]
         elif isinstance(value, Constant):
             name = self._known_feature(goal.name, goal.position)
-            return [Body((Literal(name, Operator.EQ, value.value, position=goal.position),))]
+            found = truth(value, bare_missing=False)
+            return [Body((Literal(name, Operator.EQ, found, position=goal.position),))]
         elif value is None:
             return [Body()]
         raise RuleError(f"{goal.name!r} is not tested with a value", goal.position)
@@ -338,16 +339,21 @@ class Unfolder:
         return name
 
 
-def truth(constant: Constant) -> Value:
-    """Return a value in rules by name, where a bare ``true`` or ``missing`` is no string."""
-    if constant.quoted:
+def truth(constant: Constant, *, bare_missing: bool = True) -> Value:
+    """Return a constant's value, where a bare ``true`` or ``false`` is no string.
+
+    Parameters
+    ----------
+    constant
+        As written.
+    bare_missing
+        Whether a bare ``missing`` is the missing value, as in rules by name.
+    """
+    if constant.quoted or not isinstance(constant.value, str):
         return constant.value
-    bare: dict[Value, Value] = {"true": True, "false": False, "missing": None}
-    return (
-        bare.get(constant.value, constant.value)
-        if isinstance(constant.value, str)
-        else (constant.value)
-    )
+    if constant.value == "missing" and bare_missing:
+        return None
+    return {"true": True, "false": False}.get(constant.value, constant.value)
 
 
 def _joined(left: Body, right: Body) -> Body:
