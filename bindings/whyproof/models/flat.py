@@ -93,19 +93,29 @@ class FlatTrees:
         array([[4.]])
         """
         points = self.ensemble.cast(points)
-        node = np.repeat(self.roots[None, :], len(points), axis=0)
+        n_rows, n_trees = len(points), len(self.roots)
+        flat = points.ravel()
+        first = np.repeat(np.arange(n_rows) * points.shape[1], n_trees)
+        node = np.tile(self.roots, n_rows)
+        may_miss = self.zero_missing is not None or bool(np.isnan(flat).any())
         for _ in range(self.depth):
-            value = np.take_along_axis(points, self.column[node], axis=1)
+            value = flat[first + self.column[node]]
             goes_left = value < self.boundary[node]
             if self.categories:
                 self._look_up(node, value, goes_left)
-            missing = np.isnan(value)
-            if self.zero_missing is not None:
-                missing |= self.zero_missing[node] & within_zero(value)
-            if missing.any():
+            if may_miss:
+                missing = np.isnan(value)
+                if self.zero_missing is not None:
+                    missing |= self.zero_missing[node] & within_zero(value)
                 goes_left = np.where(missing, self.missing_left[node], goes_left)
-            node = np.where(goes_left, self.left[node], self.right[node])
-        return node
+            # Children side by side: one look-up instead of two and a choice.
+            node = self._children[2 * node + goes_left]
+        return node.reshape(n_rows, n_trees)
+
+    @cached_property
+    def _children(self) -> npt.NDArray[np.int64]:
+        """Right and left child of each node, alternating."""
+        return np.column_stack([self.right, self.left]).ravel()
 
     def _look_up(
         self,
@@ -113,9 +123,8 @@ class FlatTrees:
         value: npt.NDArray[np.float64],
         goes_left: npt.NDArray[np.bool_],
     ) -> None:
-        for row, tree in zip(*np.nonzero(self._category_nodes[node]), strict=True):
-            codes = self.categories[int(node[row, tree])]
-            goes_left[row, tree] = bool((codes == value[row, tree]).any())
+        for i in np.flatnonzero(self._category_nodes[node]):
+            goes_left[i] = bool((self.categories[int(node[i])] == value[i]).any())
 
 
 def _depth(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32]) -> int:

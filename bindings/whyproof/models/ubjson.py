@@ -25,6 +25,7 @@ _SCALARS: dict[int, str] = {
     ord("d"): ">f4",
     ord("D"): ">f8",
 }
+_CONSTANTS = frozenset(b"ZTF")
 _MAX_DEPTH = 64
 
 
@@ -117,14 +118,15 @@ class _Reader:
             count = self.length()
         if kind is not None and count is None:
             raise self.fail("a typed container has no length")
+        # Every item takes a byte at least, but for constants, of which no model has a list.
+        if count is not None and (count > len(self.data) - self.at or kind in _CONSTANTS):
+            raise self.fail("a container is longer than the file")
         return kind, count
 
     def array(self, depth: int) -> object:
         kind, count = self.header()
         if kind is not None and count is not None and kind in _SCALARS:
             dtype = np.dtype(_SCALARS[kind])
-            if count * dtype.itemsize > len(self.data) - self.at:
-                raise self.fail("an array is longer than the file")
             raw = np.frombuffer(self.take(count * dtype.itemsize), dtype)
             return raw.astype(dtype.newbyteorder("="))
         items: list[object] = []
