@@ -153,4 +153,5 @@ class BitRows:
         total = words[0]
         for more in words[1:]:
             total = total | more
-        return (total == 0).nonzero()[0]
+        rows: _Rows = (total == 0).nonzero()[0]
+        return rows

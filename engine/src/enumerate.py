@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -240,7 +240,7 @@ class Enumeration:
             counts.calls, counts.rounds, self._watch.seconds, self._watch.cpu_seconds
         )
 
-    def _explore(self) -> Iterator[Explanation]:
+    def _explore(self) -> Generator[Explanation, None, None]:
         left = self._meter.budget.count
         with self._solver:
             for _ in self._filled(_BATCH if left is None else min(left, _BATCH)):
