@@ -206,23 +206,20 @@ class TreeOracle:
     def _grown(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
         """Free more features while the bound suffices, so that the core is small.
 
-        Each round values all single features at once, then all prefixes of their order.
+        All single features are valued at once, then all prefixes of their order.  A
+        second round hardly ever finds more.
         """
         fixed = feature_matrix(self.problem.space, [free])[:, 0]
         closed = np.array(sorted(self._relevant - free), dtype=np.intp)
-        while len(closed):
+        if len(closed):
             single, possible = self._bounds(_without_each(fixed, closed))
             good = np.flatnonzero(~possible.any(axis=1))
-            if not len(good):
-                break
-            cheap = closed[good[np.argsort(single[good].max(axis=1), kind="stable")]]
-            bounds, possible = self._bounds(_without_prefixes(fixed, cheap))
-            longest = int(np.flatnonzero(~possible.any(axis=1))[-1])
-            fixed, excess = fixed.copy(), bounds[longest]
-            fixed[cheap[: longest + 1]] = 0.0
-            # What no longer fits alone will not fit later: bounds only rise.
-            closed = cheap[longest + 1 :]
-        return self._entailed(frozenset(np.flatnonzero(fixed == 0).tolist()), excess)
+            order = closed[good[np.argsort(single[good].max(axis=1), kind="stable")]]
+            if len(order):
+                bounds, possible = self._bounds(_without_prefixes(fixed, order))
+                longest = int(np.flatnonzero(~possible.any(axis=1))[-1])
+                free, excess = free | frozenset(order[: longest + 1].tolist()), bounds[longest]
+        return self._entailed(free, excess)
 
     def _entailed(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
         worst = float(excess.max(initial=-math.inf))
