@@ -11,7 +11,8 @@ The default.  Every answer is used in full:
 
 How many elements the next question leaves out follows from how strong the evidence is.
 After a yes whose support is smaller than the set asked about, what is left is likely needed:
-one element.  After a yes without such a gain four times as many as before.  A no that names
+one element.  After a yes without such a gain four times as many as before, unless the search
+began with a gain.  A no that names
 several elements keeps them all aside until the set shrinks, so that the next
 question hits every dual set seen: a refusal costs one question and is never repeated.
 
@@ -75,9 +76,10 @@ class _Run:
         self.verdict = start
         self.order = candidates
         self.width = width
-        self.growth = growth
         self.members = start.support & frozenset(candidates)
+        # Evidence that is strong from the start stays so: what is left is likely needed.
         shrunk = len(self.members) < len(predicate.universe)
+        self.growth = 1 if shrunk else growth
         self.block = 1 if shrunk or growth == 1 else max(1, len(self.members) // 2)
         self.aside: FeatureSet = frozenset()
         self.given_up: dict[int, FeatureSet] = {}
