@@ -7,15 +7,16 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_ensembles import every_point, problems
+from random_ensembles import RunningModel, every_point, problems
 
+from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.encodings.trees.milp import TreeMilpOracle
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.engine.answers import Counterexample, Entailed, Unknown
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
-from whyproof.engine.space import FeatureSet
+from whyproof.engine.space import FeatureSet, FeatureSpace
 
 
 def _free_sets(problem: ExplanationProblem) -> list[FeatureSet]:
@@ -98,3 +99,48 @@ def test_the_mixed_integer_program_is_never_wrong(
         answer = oracle.decide([free], Budget().start())[0]
         if not isinstance(answer, Unknown):
             _check(problem, free, answer)
+
+
+def test_cancelling_trees_still_decide_rounding() -> None:
+    """Leaves that add the same to two classes move the float32 sums of both."""
+    leaf = np.array([-1, -1], dtype=np.int32)
+    split = Tree(
+        column=np.array([0, -1, -1], dtype=np.int32),
+        boundary=np.array([0.0, np.nan, np.nan]),
+        left=np.array([1, *leaf], dtype=np.int32),
+        right=np.array([2, *leaf], dtype=np.int32),
+        missing_left=np.zeros(3, dtype=np.bool_),
+        values=np.array([[0.0, 0.0], [0.0, 0.0], [1e8, 1e8]]),
+    )
+    tie = Tree.constant(np.array([0.0, 0.0]))
+    late = Tree.constant(np.array([1.0, 0.5]))
+    ensemble = TreeEnsemble(
+        1,
+        (tie, split, late),
+        np.array([0.0, 0.25]),
+        DecisionRule.ARGMAX,
+        ("a", "b"),
+        slack=20.0,
+    )
+    # Exactly, class a leads by 0.25 everywhere; in float32 the large leaf makes it a tie,
+    # which goes to class a as well: the decision never changes, and that can be proved.
+    model = RunningModel(ensemble, float32=True)
+    problem = ExplanationProblem(model, FeatureSpace.of("x"), np.array([-1.0]))
+    answer = TreeOracle(problem).decide([frozenset({0})], Budget().start())[0]
+    _check(problem, frozenset({0}), answer)
+    assert isinstance(answer, Entailed)
+    # With the lead the other way round the tie goes to class a: the decision changes.
+    swapped = TreeEnsemble(
+        1,
+        (tie, split, Tree.constant(np.array([0.5, 1.0]))),
+        np.array([0.25, 0.0]),
+        DecisionRule.ARGMAX,
+        ("a", "b"),
+        slack=20.0,
+    )
+    problem = ExplanationProblem(
+        RunningModel(swapped, float32=True), FeatureSpace.of("x"), np.array([-1.0])
+    )
+    answer = TreeOracle(problem).decide([frozenset({0})], Budget().start())[0]
+    assert isinstance(answer, Counterexample)
+    problem.replay(answer.point, frozenset({0}))

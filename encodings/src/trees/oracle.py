@@ -248,9 +248,7 @@ class TreeOracle:
     def _search_goal(self, goal: _Goal, free: FeatureSet, meter: Meter) -> Answer | None:
         """Search one objective; `None` means that it is out of reach."""
         if not any(len(score.trees) for score in goal.scores):
-            if self.program.boxes.ensemble.n_outputs == 1:
-                return None  # one sum that never varies, so neither does the outcome
-            return Unknown(UnknownReason.PRECISION, "two classes tie up to rounding everywhere")
+            return None  # these sums never vary, so neither does what follows from them
         search = self._start(goal, free, goal.cut, meter)
         seen = 0
         while True:

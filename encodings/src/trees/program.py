@@ -37,7 +37,9 @@ class WeightedScore:
     starts
         First position in `rows` of each varying tree, shape ``(varying trees,)``.
     trees
-        Numbers of the varying trees.
+        Numbers of the trees to search: those that vary, and those that vary in one of
+        the weighed outputs even if the weights cancel out, since what cancels in exact
+        arithmetic still moves the rounding of the model that runs.
     constant
         Everything else: the other trees and the base scores.
     rounding
@@ -80,7 +82,10 @@ class WeightedScore:
         constant = float(low[~varying].sum()) + base
         largest = np.append(np.maximum(np.abs(low), np.abs(high)), abs(base))
         rounding = _rounding(np.append(gains, base), float(largest.sum()))
-        trees = np.flatnonzero(varying)
+        weighed = boxes.values[:, np.array(weights) != 0]
+        least = np.minimum.reduceat(weighed, boxes.starts, axis=0)
+        most = np.maximum.reduceat(weighed, boxes.starts, axis=0)
+        trees = np.flatnonzero(varying | (most > least).any(axis=1))
         return cls(weights, base, rows, gains[rows], starts, trees, constant, rounding)
 
 
@@ -110,10 +115,13 @@ class TreeProgram:
         """Return a weighted score minus a threshold as trees for best-first search."""
         if (weights, threshold) not in self._sums:
             score = self.score(weights)
-            gains = (self.boxes.values @ np.array(weights)).tolist()
+            # What cancels out is part of the constant already.
+            gains = np.zeros(self.boxes.n_leaves)
+            gains[score.rows] = score.gains
+            listed = gains.tolist()
             ensemble = veritas.AddTree(1, veritas.AddTreeType.REGR)
             for number in score.trees.tolist():
-                _copy(self.boxes.trees[number], ensemble.add_tree(), [gains])
+                _copy(self.boxes.trees[number], ensemble.add_tree(), [listed])
             if score.constant != threshold:
                 # Beyond zero is what counts: relaxed best-first order is relative to it.
                 constant = ensemble.add_tree()
