@@ -299,3 +299,13 @@ def _with_margin(found: Explanation, oracle: Oracle, meter: Meter) -> Explanatio
     free = found.problem.universe - found.members
     margin = oracle.guaranteed_margin(free, meter)
     return found if margin is None else replace(found, evidence=replace(proof, margin=margin))
+
+
+def _as_html(explanation: Explanation) -> str:
+    """Show an explanation in a notebook; pages are imported when one is shown."""
+    from whyproof.report import explanation_html
+
+    return explanation_html(explanation)
+
+
+Explanation.as_html = _as_html

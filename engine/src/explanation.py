@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from .answers import Answer, Certificate, Counterexample, Entailed, Unknown
 from .problem import ExplanationProblem
@@ -89,6 +90,12 @@ class Explanation:
     open: FeatureSet = frozenset()
     necessity: Mapping[int, Answer] = field(default_factory=dict[int, Answer], repr=False)
     statistics: SearchStatistics = field(default_factory=SearchStatistics)
+
+    as_html: ClassVar[Callable[[Explanation], str] | None] = None
+    """How notebooks show an explanation; set by the layer that knows about pages."""
+
+    def _repr_html_(self) -> str | None:
+        return None if Explanation.as_html is None else Explanation.as_html(self)
 
     @property
     def status(self) -> Status:

@@ -19,6 +19,7 @@ from whyproof.engine.errors import InputError, ReplayError, WhyproofError
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import Point
+from whyproof.margins import with_margin
 from whyproof.store.restore import restore
 
 __all__ = [
@@ -193,9 +194,12 @@ def _explain(explainer: ExplainerLike, task: RowTask) -> Iterator[RowEvent]:
         bias=task.bias,
         known=[explanation for explanation in known if explanation.status is Status.MINIMAL],
     )
+    pose = getattr(explainer, "oracle", None)
+    oracle: object = pose(problem) if callable(pose) else None
     found = 0
     for explanation in enumeration:
-        yield RowFound(task.row, cast("Record", explanation.as_json()))
+        told = with_margin(explanation, oracle)
+        yield RowFound(task.row, cast("Record", told.as_json()))
         found += 1
         if found == task.count:
             break

@@ -110,9 +110,13 @@ class Model:
         """Whether outcomes are values, not classes."""
         return self.structure.rule is DecisionRule.VALUE
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Hash of what the model computes; see `fingerprint_of`."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         return fingerprint_of(self.structure)
 
     def predict(self, points: Points) -> Predictions:

@@ -28,22 +28,23 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(f"there is no store {path}; `whyproof audit ... --store {path}` makes one")
     with store_errors(path):
-        connection = _connect(path, "mode=ro")
-        try:
+        # A connection that may write, but does not, tidies up after itself; where it
+        # may not, SQLite reads a WAL database only when told that nobody writes to it.
+        for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+            if "immutable" in mode and Path(f"{path}-wal").exists():
+                raise StoreError(f"the store {path} is open elsewhere and cannot be read from here")
+            connection = _connect(path, mode)
             try:
+                connection.execute("PRAGMA query_only = ON")
                 _check(path, connection)
-            except sqlite3.OperationalError:
-                # Without leave to make the shared-memory file SQLite cannot read a WAL
-                # database, unless it is told that nobody writes.
-                if Path(f"{path}-wal").exists():
-                    raise
+                return connection
+            except sqlite3.OperationalError as error:
                 connection.close()
-                connection = _connect(path, "mode=ro&immutable=1")
-                _check(path, connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+                failure = error
+            except BaseException:
+                connection.close()
+                raise
+        raise failure
 
 
 def connect_for_writing(path: Path) -> sqlite3.Connection:

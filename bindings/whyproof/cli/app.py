@@ -1,0 +1,317 @@
+"""The commands and their options; what they do is imported when they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Explains decisions of machine-learning models with evidence anyone can check.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+store_app = typer.Typer(help="Look into a store, check it, export it.", rich_markup_mode=None)
+app.add_typer(store_app, name="store")
+
+_Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
+
+
+@app.callback(invoke_without_command=True)
+def whyproof(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> int:
+    """Explain decisions of machine-learning models with evidence anyone can check.
+
+    Exit codes: 0 answered, 1 internal error, 2 bad input, 3 the budget ran out and
+    partial results are kept, 130 interrupted.
+    """
+    if version:
+        from whyproof import __version__
+
+        typer.echo(f"whyproof {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    return 0
+
+
+@app.command()
+def explain(
+    model: options.Model,
+    data: options.Data,
+    row: options.Row,
+    label: options.Label = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="axp: why; cxp: what would change it.", metavar="axp|cxp")
+    ] = "axp",
+    smallest: Annotated[
+        bool, typer.Option("--smallest", help="Of the least size, and prove it.")
+    ] = False,
+    strategy: options.Strategy = "witness",
+    target: options.Target = None,
+    interval: options.Interval = None,
+    floor: options.Floor = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    epsilon: options.Epsilon = None,
+    norm: options.Norm = None,
+    must_contain: options.MustContain = None,
+    must_not_contain: options.MustNotContain = None,
+    time_limit: options.TimeLimit = None,
+    json: options.Json = False,
+) -> int:
+    """Explain the decision about one row, once."""
+    from whyproof.explainer import kind_named
+
+    from .explain import explain_command
+    from .request import Request
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        interval=interval,
+        floor=floor,
+        epsilon=epsilon,
+        norm=norm,
+        strategy=strategy,
+    )
+    return explain_command(
+        request,
+        row,
+        kind_named(kind),
+        smallest=smallest,
+        must_contain=must_contain or (),
+        must_not_contain=must_not_contain or (),
+        seconds=time_limit,
+        as_json=json,
+    )
+
+
+@app.command("enumerate")
+def enumerate_(
+    model: options.Model,
+    data: options.Data,
+    row: options.Row,
+    label: options.Label = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="Which to list.", metavar="axp|cxp|both")
+    ] = "both",
+    limit: options.Limit = None,
+    by_size: Annotated[
+        bool, typer.Option("--by-size", help="Smallest first; for one --kind.")
+    ] = False,
+    strategy: options.Strategy = "witness",
+    target: options.Target = None,
+    interval: options.Interval = None,
+    floor: options.Floor = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    epsilon: options.Epsilon = None,
+    norm: options.Norm = None,
+    must_contain: options.MustContain = None,
+    must_not_contain: options.MustNotContain = None,
+    time_limit: options.TimeLimit = None,
+    json: options.Json = False,
+) -> int:
+    """List every explanation of the decision about one row."""
+    from whyproof.engine.explanation import Kind
+    from whyproof.explainer import kind_named
+
+    from .explain import enumerate_command
+    from .request import Request
+
+    kinds = list(Kind) if kind == "both" else [kind_named(kind)]
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        interval=interval,
+        floor=floor,
+        epsilon=epsilon,
+        norm=norm,
+        strategy=strategy,
+    )
+    return enumerate_command(
+        request,
+        row,
+        kinds,
+        limit=limit,
+        must_contain=must_contain or (),
+        must_not_contain=must_not_contain or (),
+        smallest_first=by_size,
+        seconds=time_limit,
+        as_json=json,
+    )
+
+
+@app.command()
+def audit(
+    model: options.Model,
+    data: options.Data,
+    rows: Annotated[
+        str, typer.Option("--rows", help="Rows A to B-1, counted from 0.", metavar="A:B")
+    ],
+    store: Annotated[
+        Path, typer.Option("--store", help="File to keep explanations in.", metavar="FILE")
+    ],
+    label: options.Label = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Most explanations per row.", metavar="N")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Number of processes.", metavar="N")] = 1,
+    bias: Annotated[
+        str, typer.Option("--bias", help="Which kind comes first.", metavar="axp|cxp")
+    ] = "cxp",
+    strategy: options.Strategy = "witness",
+    target: options.Target = None,
+    interval: options.Interval = None,
+    floor: options.Floor = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    epsilon: options.Epsilon = None,
+    norm: options.Norm = None,
+    time_limit: options.TimeLimit = None,
+    row_time_limit: Annotated[
+        float | None,
+        typer.Option("--row-time-limit", help="Seconds for each row.", metavar="S"),
+    ] = None,
+    json: options.Json = False,
+) -> int:
+    """Explain many rows into a store; run it again to go on."""
+    from whyproof.explainer import kind_named
+
+    from .audit import audit_command
+    from .request import Request
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        interval=interval,
+        floor=floor,
+        epsilon=epsilon,
+        norm=norm,
+        strategy=strategy,
+    )
+    return audit_command(
+        request,
+        rows,
+        store,
+        limit=limit,
+        jobs=jobs,
+        seconds=time_limit,
+        row_seconds=row_time_limit,
+        bias=kind_named(bias),
+        as_json=json,
+    )
+
+
+@app.command()
+def report(
+    store: _Store,
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.", metavar="FILE")],
+    show: Annotated[
+        int, typer.Option("--show", help="Most AXps and CXps written out per row.", metavar="N")
+    ] = 8,
+    title: Annotated[str | None, typer.Option("--title", help="Heading.", metavar="TEXT")] = None,
+) -> int:
+    """Write a store's report: one HTML file that needs nothing else."""
+    from .stores import report_command
+
+    return report_command(store, out, show, title)
+
+
+@store_app.command("info")
+def store_info(store: _Store, json: options.Json = False) -> int:
+    """Say what a store holds."""
+    from .stores import info_command
+
+    return info_command(store, as_json=json)
+
+
+@store_app.command("verify")
+def store_verify(
+    store: _Store,
+    head: Annotated[
+        str | None, typer.Option("--head", help="Head hash noted elsewhere.", metavar="HASH")
+    ] = None,
+    json: options.Json = False,
+) -> int:
+    """Check that no record was edited, removed, inserted or moved; exit 2 if one was."""
+    from .stores import verify_command
+
+    return verify_command(store, head, as_json=json)
+
+
+@store_app.command("export")
+def store_export(
+    store: _Store,
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    to: Annotated[str, typer.Option("--to", metavar="jsonl|csv|parquet")] = "jsonl",
+    json: options.Json = False,
+) -> int:
+    """Write a store's explanations, one a line."""
+    from .stores import export_command
+
+    return export_command(store, to, out, as_json=json)
+
+
+@app.command()
+def doctor(json: options.Json = False) -> int:
+    """Say what is installed, under which licences, and test that it works."""
+    from .doctor import doctor_command
+
+    return doctor_command(as_json=json)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the store and the report.", metavar="FOLDER")
+    ] = Path("demo"),
+) -> int:
+    """Train a model, audit some of its decisions and write a report, in under a minute."""
+    from .demo import demo_command
+
+    return demo_command(out)

@@ -1,0 +1,165 @@
+"""``whyproof explain`` and ``whyproof enumerate``: one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whyproof.engine.budget import Budget
+from whyproof.engine.explanation import Explanation, Kind, Status
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.margins import with_margin
+
+from .failures import ANSWERED, PARTIAL
+from .output import explained, json_line, line, paragraph
+from .request import Request
+
+__all__ = ["enumerate_command", "explain_command"]
+
+
+def explain_command(
+    request: Request,
+    row: int,
+    kind: Kind,
+    *,
+    smallest: bool,
+    must_contain: Sequence[str],
+    must_not_contain: Sequence[str],
+    seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Explain one row once."""
+    subject = request.open()
+    instance, explainer = subject.instance(row), subject.explainer
+    must, must_not = subject.features(must_contain), subject.features(must_not_contain)
+    budget = Budget(seconds=seconds)
+    extra: dict[str, object] = {"row": row}
+    proved = True
+    if smallest:
+        least = explainer.smallest(
+            instance, kind, must_contain=must, must_not_contain=must_not, budget=budget
+        )
+        found = None if least is None else least.explanation
+        if least is not None:
+            proved = least.proved
+            extra["smallest"] = {"proved": proved, "lower_bound": least.lower_bound}
+    else:
+        least, found = (
+            None,
+            explainer.explain(
+                instance, kind, must_contain=must, must_not_contain=must_not, budget=budget
+            ),
+        )
+    if found is None:
+        none = least is None  # with `least` there is one, but it was not found in time
+        _absent(explainer.problem(instance), kind, extra, proved=none, as_json=as_json)
+        return ANSWERED if none else PARTIAL
+    if as_json:
+        json_line({**found.as_json(), **extra})
+    else:
+        _in_words(found, row, least_proved=proved if smallest else None)
+    return ANSWERED if found.status is Status.MINIMAL and proved else PARTIAL
+
+
+def enumerate_command(
+    request: Request,
+    row: int,
+    kinds: Sequence[Kind],
+    *,
+    limit: int | None,
+    must_contain: Sequence[str],
+    must_not_contain: Sequence[str],
+    smallest_first: bool,
+    seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Find the explanations of one row, one after the other."""
+    subject = request.open()
+    explainer = subject.explainer
+    problem = explainer.problem(subject.instance(row))
+    enumeration = explainer.enumerate(
+        problem.instance,
+        kinds=kinds,
+        smallest_first=smallest_first,
+        must_contain=subject.features(must_contain),
+        must_not_contain=subject.features(must_not_contain),
+        budget=Budget(seconds=seconds, count=limit),
+    )
+    oracle = explainer.oracle(problem)
+    counts = dict.fromkeys(Kind, 0)
+    if not as_json:
+        line(f"Row {row}: the model says {problem.label}.")
+    interrupted = False
+    try:
+        for explanation in enumeration:
+            found = with_margin(explanation, oracle)
+            counts[found.kind] += 1
+            if as_json:
+                json_line(found.as_json())
+            else:
+                explained(found, f"{str(found.kind).upper()} {counts[found.kind]}: ")
+    except KeyboardInterrupt:
+        interrupted = True
+    axps, cxps, complete = counts[Kind.AXP], counts[Kind.CXP], enumeration.complete
+    if as_json:
+        json_line({"complete": complete, "axps": axps, "cxps": cxps})
+    else:
+        end = "these are all" if complete else "there may be more"
+        line(f"{_count(axps, 'AXp')} and {_count(cxps, 'CXp')}: {end}.")
+    if interrupted:
+        raise KeyboardInterrupt
+    reached = limit is not None and axps + cxps >= limit
+    return ANSWERED if complete or reached else PARTIAL
+
+
+def _in_words(found: Explanation, row: int, *, least_proved: bool | None) -> None:
+    problem, statistics = found.problem, found.statistics
+    line(f"Row {row}: the model says {problem.label}.")
+    explained(found)
+    size = f"{len(found)} of {problem.space.n_features} features"
+    proof = {
+        Status.MINIMAL: "proved minimal",
+        Status.WEAK: "not proved minimal",
+        Status.UNKNOWN: "not decided",
+    }[found.status]
+    if least_proved is not None:
+        proof = "proved smallest" if least_proved else f"{proof}; a smaller one may exist"
+    effort = f"{statistics.oracle_calls} oracle calls, {statistics.seconds:.3f} s"
+    paragraph(f"({size}, {proof}; {effort})")
+
+
+def _absent(
+    problem: ExplanationProblem,
+    kind: Kind,
+    extra: dict[str, object],
+    *,
+    proved: bool,
+    as_json: bool,
+) -> None:
+    """Say that there is none, or that none was found in time."""
+    if as_json:
+        reason = {"type": "entailed"} if proved else {"type": "unknown", "reason": "time"}
+        json_line(
+            {
+                "kind": str(kind),
+                "features": None,
+                "indices": None,
+                "status": "none" if proved else "unknown",
+                "open": [],
+                "prediction": problem.label,
+                "evidence": reason,
+                "statistics": {},
+                **extra,
+            }
+        )
+        return
+    line(f"Row {extra['row']}: the model says {problem.label}.")
+    if not proved:
+        paragraph("Nothing was found in time; allow more with --time-limit.")
+    elif kind is Kind.CXP:
+        paragraph("There is no CXp: nothing that may change changes the decision (proved).")
+    else:
+        paragraph("There is no AXp of these features: they do not force the decision (proved).")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

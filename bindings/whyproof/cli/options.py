@@ -1,0 +1,123 @@
+"""The options that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Classes",
+    "Data",
+    "Epsilon",
+    "Floor",
+    "Immutable",
+    "Integers",
+    "Interval",
+    "Json",
+    "Label",
+    "Limit",
+    "Model",
+    "MustContain",
+    "MustNotContain",
+    "Norm",
+    "Ranges",
+    "Row",
+    "Space",
+    "Strategy",
+    "Target",
+    "TimeLimit",
+    "Vote",
+]
+
+Model = Annotated[
+    Path,
+    typer.Argument(help="Model file: ONNX, XGBoost .json/.ubj or LightGBM .txt.", metavar="MODEL"),
+]
+Data = Annotated[
+    Path, typer.Argument(help="Table of rows: CSV (.gz too) or Parquet.", metavar="DATA")
+]
+Row = Annotated[int, typer.Option("--row", help="Row to explain, counted from 0.", metavar="N")]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", help="Column of labels, which the model does not see.", metavar="COL"),
+]
+Space = Annotated[
+    Path | None,
+    typer.Option("--space", help="Feature space: domains, groups, immutable.", metavar="FILE.toml"),
+]
+Ranges = Annotated[
+    str,
+    typer.Option(
+        "--ranges",
+        help="What a free number may be: any, or data (within the table's range).",
+        metavar="any|data",
+    ),
+]
+Integers = Annotated[bool, typer.Option("--integers", help="Columns of whole numbers stay whole.")]
+Immutable = Annotated[
+    list[str] | None,
+    typer.Option("--immutable", help="A feature that never changes; repeatable.", metavar="NAME"),
+]
+Vote = Annotated[
+    str | None,
+    typer.Option("--vote", help="Vote of a forest, if free.", metavar="majority|average"),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option("--classes", help="Labels by class index, with commas.", metavar="A,B,..."),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", help="Only this class counts as a change.", metavar="CLASS"),
+]
+Interval = Annotated[
+    str | None,
+    typer.Option(
+        "--interval",
+        help="For regressors: the value changes when it leaves this interval.",
+        metavar="LOW:HIGH",
+    ),
+]
+Floor = Annotated[
+    float | None,
+    typer.Option(
+        "--floor", help="The decision changes when its lead falls below this.", metavar="M"
+    ),
+]
+Epsilon = Annotated[
+    float | None,
+    typer.Option("--epsilon", help="Stay this near to the row; else everywhere.", metavar="E"),
+]
+Norm = Annotated[
+    str | None,
+    typer.Option("--norm", help="Distance for --epsilon.", metavar="linf|l1|l2|l0"),
+]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        help="Search: witness, deletion, dichotomic, quickxplain, progression or swift.",
+        metavar="S",
+    ),
+]
+MustContain = Annotated[
+    list[str] | None,
+    typer.Option("--must-contain", help="A feature that has to occur; repeatable.", metavar="NAME"),
+]
+MustNotContain = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--must-not-contain", help="A feature that must not occur; repeatable.", metavar="NAME"
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", help="Most explanations; all without it.", metavar="N"),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", help="Stop after so many seconds.", metavar="S"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]

@@ -1,0 +1,208 @@
+"""What a command was asked: from options to a model, a table, a space and a question."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whyproof.engine.errors import DataError, InputError
+from whyproof.engine.names import did_you_mean
+
+if TYPE_CHECKING:
+    from whyproof.engine.question import Question
+    from whyproof.engine.region import Norm, Region
+    from whyproof.engine.space import FeatureSet, Point
+    from whyproof.explainer import Explainer
+    from whyproof.models import Model
+    from whyproof.models.from_sklearn_forest import Vote
+    from whyproof.tables import Table
+
+__all__ = ["Request", "Subject", "row_numbers"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options that `explain`, `enumerate` and `audit` share; see their help."""
+
+    model: Path
+    data: Path
+    label: str | None = None
+    space: Path | None = None
+    ranges: str = "any"
+    integers: bool = False
+    immutable: Sequence[str] = ()
+    vote: str | None = None
+    classes: str | None = None
+    target: str | None = None
+    interval: str | None = None
+    floor: float | None = None
+    epsilon: float | None = None
+    norm: str | None = None
+    strategy: str = "witness"
+
+    def open(self) -> Subject:
+        """Read the files and pose the question.
+
+        Raises
+        ------
+        InputError
+            For anything that cannot be used as it is.
+        """
+        from whyproof.explainer import Explainer
+        from whyproof.models import load_model
+        from whyproof.space_files import load_space
+        from whyproof.spaces import infer_space, match_columns
+        from whyproof.tables import read_table
+
+        region, strategy = self._region(), self.strategy
+        model = load_model(self.model, vote=_vote(self.vote), classes=_classes(self.classes))
+        question = self._question(model)
+        table = match_columns(read_table(self.data, self.label), model)
+        if self.space is None:
+            if self.ranges not in ("any", "data"):
+                raise InputError(f"--ranges is any or data, found {self.ranges!r}")
+            space = infer_space(
+                table,
+                model,
+                ranges="data" if self.ranges == "data" else "any",
+                integers=self.integers,
+                immutable=self.immutable,
+            )
+        elif self.integers or self.immutable or self.ranges != "any":
+            raise InputError("--space says it all: leave --ranges, --integers and --immutable out")
+        else:
+            space = load_space(self.space, table.names)
+        explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
+        return Subject(self, model, table, explainer)
+
+    def _region(self) -> Region:
+        from whyproof.engine.region import Region
+
+        if self.epsilon is None:
+            if self.norm is not None:
+                raise InputError("--norm needs --epsilon, the radius")
+            return Region.everywhere()
+        norms: dict[str, Norm] = {"linf": "linf", "l1": "l1", "l2": "l2", "l0": "l0"}
+        if (self.norm or "linf") not in norms:
+            raise InputError(f"no norm {self.norm!r}; known are {', '.join(norms)}")
+        return Region.ball(self.epsilon, norms[self.norm or "linf"])
+
+    def _question(self, model: Model) -> Question | None:
+        from whyproof.engine.question import KeepMargin, LeaveInterval, ReachClass
+
+        given = [
+            option
+            for option, value in (
+                ("--target", self.target),
+                ("--interval", self.interval),
+                ("--floor", self.floor),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            raise InputError(f"{given[0]} and {given[1]} are two questions; ask one at a time")
+        if self.target is not None:
+            return ReachClass(_class_index(model, self.target))
+        if self.interval is not None:
+            return LeaveInterval(*_interval(self.interval))
+        if self.floor is not None:
+            return KeepMargin(self.floor)
+        if not model.classes:
+            raise InputError("the model is a regressor: name what to keep with --interval LOW:HIGH")
+        return None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was read: everything that a command works with."""
+
+    request: Request
+    model: Model
+    table: Table
+    explainer: Explainer
+
+    def instance(self, row: int) -> Point:
+        """Return a row as codes of the space."""
+        return self.table.point(self.explainer.space, row)
+
+    def features(self, names: Sequence[str]) -> FeatureSet:
+        """Return the indices of features by name."""
+        return self.explainer.space.indices(names)
+
+    def source(self) -> dict[str, object]:
+        """Return name and hash of the table's file, for the store."""
+        with self.request.data.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {
+            "table": self.request.data.name,
+            "table_hash": f"sha256:{digest}",
+            "model_file": self.request.model.name,
+            "label": self.request.label,
+        }
+
+
+def row_numbers(text: str, count: int) -> list[int]:
+    """Read row numbers: ``7``, ``0:10`` (10 excluded), ``5:``, or several with commas.
+
+    Raises
+    ------
+    DataError
+        If it is something else, or a row does not exist.
+
+    Examples
+    --------
+    >>> row_numbers("0:3,7", 10), row_numbers("8:", 10)
+    ([0, 1, 2, 7], [8, 9])
+    """
+    rows: list[int] = []
+    for part in text.split(","):
+        low, colon, high = part.strip().partition(":")
+        try:
+            first = int(low) if low else 0
+            last = int(high) if high else (count if colon else first + 1)
+            if not low and not colon:
+                raise ValueError
+        except ValueError:
+            raise DataError(
+                f"--rows {text!r} is not understood; write 7, 0:10 (rows 0 to 9), 5: or 1,4,7"
+            ) from None
+        if not 0 <= first < last <= count:
+            raise DataError(f"--rows {part.strip()!r}: the table has rows 0 to {count - 1}")
+        rows.extend(range(first, last))
+    return list(dict.fromkeys(rows))
+
+
+def _vote(vote: str | None) -> Vote | None:
+    votes: dict[str, Vote] = {"average": "average", "majority": "majority"}
+    if vote is not None and vote not in votes:
+        raise InputError(f"--vote is average or majority, found {vote!r}")
+    return None if vote is None else votes[vote]
+
+
+def _classes(text: str | None) -> list[str] | None:
+    return None if text is None else [label.strip() for label in text.split(",")]
+
+
+def _class_index(model: Model, target: str) -> int:
+    labels = [str(label) for label in model.classes]
+    if not labels:
+        raise InputError("the model is a regressor and has no classes; use --interval LOW:HIGH")
+    if target not in labels:
+        raise DataError(f"no class {target!r}{did_you_mean(target, labels)}")
+    return labels.index(target)
+
+
+def _interval(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        bounds = float(low or "-inf"), float(high or "inf")
+    except ValueError:
+        raise DataError(f"--interval {text!r} is not understood; write LOW:HIGH") from None
+    if not bounds[0] <= bounds[1]:
+        raise DataError(f"--interval {text!r}: the lower end is above the upper one")
+    return bounds
