@@ -7,12 +7,12 @@ explanation that it misses (Algorithm 5 of the SwiftCXp paper; Ignatiev, Previti
 Marques-Silva, CP 2015, for smallest unsatisfiable subsets).
 
 How ours differs: a minimal explanation found first gives an upper bound, and all that its
-search has learnt is there to be hit from the start; further dual explanations that are disjoint
-from each other are dug out before the first optimisation, each of them raises the bound by
-itself; every set that turns out to be a weak explanation lowers the upper bound, and
-the search ends when the two meet.  An interrupted search says what it knows: the best
-explanation and the proved lower bound.  Weights and preferences (must, must not) hold
-throughout.
+search has learnt is there to be hit from the start; further dual explanations that are
+disjoint from each other are dug out before the first optimisation and after each refusal;
+evidence that is strong already is taken as it is, which saves most questions; every set
+that turns out to be a weak explanation lowers the upper bound, and the search ends when
+the two meet.  An interrupted search says what it knows: the best explanation and the proved
+lower bound.  Weights and preferences (must, must not) hold throughout.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ from . import HITTING_SET_SOLVERS
 from .solver import HittingSetProblem, HittingSetSolver
 
 __all__ = ["Smallest", "smallest_explanation"]
+
+_COMPARED = 3
+"""So many dual sets are shrunk to learn how much that gains."""
+_WEAK = 2.0
+"""Evidence more than so many times larger than what it shrinks to is shrunk on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ class _Search:
         self.bound = choice.cost(choice.must)
         self.doubt: int | None = None  # cost of the cheapest set that stayed unknown
         self.duals: list[FeatureSet] = []
+        self.compared = self.raw_size = self.shrunk_size = 0
 
     @property
     def lower_bound(self) -> int:
@@ -198,7 +204,7 @@ class _Search:
             return start.holds
         self._shrink_to_incumbent(start)
         self._add_known_duals()
-        self._dig_disjoint_duals()
+        self._dig(self._greedily_disjoint())
         while not self._closed() and self.predicate.meter.exhausted() is None:
             nearest = self.solver.smallest(self.predicate.meter)
             if nearest is None:
@@ -236,7 +242,7 @@ class _Search:
             if verdict.holds:
                 self._accept(members, verdict)
             elif verdict.holds is False:
-                self._learn(verdict)
+                self._dig(members | self._learn(verdict))
             elif members == nearest and self.predicate.meter.exhausted() is None:
                 self._give_up(members)
 
@@ -271,14 +277,20 @@ class _Search:
         return sorted(self.choice.universe, key=self.choice.weight, reverse=True)
 
     def _learn(self, refusal: Verdict) -> FeatureSet:
-        """Shrink evidence against a set to a dual explanation, and let it be hit."""
+        """Let a dual set inside the evidence be hit; shrunk if the evidence is weak."""
         dual = self.predicate.dual
         start = dual.verdict(refusal.answer)
-        # What cannot be chosen anyway may stay in; what can be should leave.
-        order = [*sorted(self.choice.eligible), *sorted(self.choice.must_not)]
-        found = self.strategy(dual, start, [i for i in order if i in start.support])
-        self._add(found.members)
-        return found.members
+        members = start.support
+        if self.compared < _COMPARED or self.raw_size > _WEAK * self.shrunk_size:
+            # What cannot be chosen anyway may stay in; what can be should leave.
+            order = [*sorted(self.choice.eligible), *sorted(self.choice.must_not)]
+            shrunk = self.strategy(dual, start, [i for i in order if i in members])
+            self.compared += 1
+            self.raw_size += len(members)
+            self.shrunk_size += len(shrunk.members)
+            members = shrunk.members
+        self._add(members)
+        return members & self.choice.eligible
 
     def _add(self, dual: FeatureSet) -> None:
         self.duals.append(dual & self.choice.eligible)
@@ -293,16 +305,21 @@ class _Search:
         for dual in known:
             self._add(dual & self.choice.universe)
 
-    def _dig_disjoint_duals(self) -> None:
-        hit = self.choice.must
+    def _greedily_disjoint(self) -> FeatureSet:
+        """Return the union of known dual sets that are disjoint from each other."""
+        union = self.choice.must
         for dual in sorted(self.duals, key=len):
-            if not dual & hit:
-                hit |= dual
+            if not dual & union:
+                union |= dual
+        return union
+
+    def _dig(self, hit: FeatureSet) -> None:
+        """Look for dual sets outside `hit`, disjoint from each other, as long as there are."""
         while hit < self.choice.eligible and not self._closed():
             verdict = self.predicate.test_one(hit)
             if verdict.holds is not False:
                 return
-            hit |= self._learn(verdict) & self.choice.eligible
+            hit |= self._learn(verdict)
 
     def _greedy_hitting_sets(self, count: int) -> list[FeatureSet]:
         """Return cheap hitting sets that differ, by greedy choice with a penalty for repeats."""
