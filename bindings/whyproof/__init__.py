@@ -5,8 +5,9 @@
     model = wp.load_model("model.json")
     table = wp.read_table("data.csv", label="approved")
     explainer = wp.Explainer(model, wp.infer_space(table, model))
-    why = explainer.explain(table.row(0), "axp")
-    why_not = explainer.explain(table.row(0), "cxp")
+    row = table.point(explainer.space, 0)
+    why = explainer.explain(row, "axp")
+    why_not = explainer.explain(row, "cxp")
 
 Names are looked up when they are first used, so that importing costs next to nothing.
 """
