@@ -34,7 +34,7 @@ def zipped() -> bytes:
         ("m.pickle", b"(lp0\nI1\na.", "is a pickle"),
         ("m.pt", zipped(), "zip archive.*pickles can run code"),
         ("m.npz", zipped(), "zip archive"),
-        ("m.json.gz", gzip.compress(b"{}"), "gzip"),
+        ("m.json.gz", gzip.compress(b"{}", mtime=0), "gzip"),
         ("m.h5", b"\x89HDF\r\n", "HDF5"),
         ("m.cbm", b"CBM1....", "CatBoost"),
         ("m.bin", b"binf....", "XGBoost's old binary format"),
