@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Lender:
 
     n_columns = 5
     classes = ("<=50K", ">50K")
-    structure = None
+    structure = SimpleNamespace(rule="positive", input_type="float64", slack=0.0)
     library, version, source = "small world", "1.0", "lender.json"
 
     def __init__(self, threshold: float = 6.5) -> None:

@@ -77,7 +77,7 @@ def guarantee(view: ExplanationView) -> str:
     if margin <= 0:
         return ""
     if margin == float("inf"):
-        return "Nothing else can be said at all."
+        return "No other answer exists at all."
     return f"Guaranteed margin {at_least(margin)}."
 
 
@@ -99,8 +99,7 @@ def conclusion(subject: Subject, prediction: object) -> str:
             target = shown(subject.identity["classes"][question["target"]])
             return f"the model does not say {target}"
         case "LeaveInterval":
-            lower, upper = (number(question[bound]) for bound in ("lower", "upper"))
-            return f"the model's value stays within {lower} and {upper}"
+            return f"the model's value stays {_between(question)}"
         case "KeepMargin":
             floor = number(question["floor"])
             return f"the model says {shown(prediction)} with a lead of at least {floor}"
@@ -146,8 +145,7 @@ def question_words(identity: Mapping[str, Any]) -> str:
         case "ReachClass":
             return f"class {shown(classes[question['target']])}"
         case "LeaveInterval":
-            lower, upper = number(question["lower"]), number(question["upper"])
-            return f"a value outside {lower} to {upper}"
+            return f"a value that is not {_between(question)}"
         case "KeepMargin":
             return f"a lead of the predicted class below {number(question['floor'])}"
         case other:
@@ -165,6 +163,15 @@ def region_words(identity: Mapping[str, Any]) -> str:
     if region["lower"] is not None or region["upper"] is not None:
         words += ", inside a given box"
     return words
+
+
+def _between(question: Mapping[str, Any]) -> str:
+    lower, upper = float(question["lower"]), float(question["upper"])
+    if math.isinf(lower):
+        return f"at most {number(upper)}"
+    if math.isinf(upper):
+        return f"at least {number(lower)}"
+    return f"between {number(lower)} and {number(upper)}"
 
 
 def _abductive(view: ExplanationView, strong: Strong) -> str:
