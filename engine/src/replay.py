@@ -62,6 +62,12 @@ class Replay:
             for explanation in explanations
         ]
 
+    def answer(self, answer: Answer) -> Answer:
+        """Return an answer that the model has confirmed if it is a counterexample."""
+        if isinstance(answer, Counterexample):
+            self._confirm([answer])
+        return self._known(answer)
+
     def _confirm(self, found: list[Counterexample]) -> None:
         fresh = list({id(c): c for c in found if id(c) not in self._confirmed}.values())
         if not fresh:
