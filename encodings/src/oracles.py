@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.errors import MissingExtraError, UnsupportedError
 from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
+from .networks.graph import NetworkGraph
 from .trees.boxes import LeafBoxes
 from .trees.ensemble import TreeEnsemble
 from .trees.oracle import TreeOracle
@@ -45,7 +46,18 @@ def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
     if isinstance(structure, TreeEnsemble):
         program = TreeProgram(LeafBoxes.of(structure, space))
         return lambda problem: TreeOracle(problem, program)
+    if isinstance(structure, NetworkGraph):
+        return _network_oracle
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "tree ensembles are supported"
+        "tree ensembles and neural networks are supported"
     )
+
+
+def _network_oracle(problem: ExplanationProblem) -> Oracle:
+    """Make the oracle of a network, which needs torch."""
+    try:
+        from .networks.oracle import NetworkOracle
+    except ImportError as error:
+        raise MissingExtraError("torch", "neural", "explain networks") from error
+    return NetworkOracle(problem)

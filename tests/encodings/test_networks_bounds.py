@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 from whyproof.encodings.networks.bounds.backward import enclosures  # noqa: E402
 from whyproof.encodings.networks.bounds.goals import (  # noqa: E402

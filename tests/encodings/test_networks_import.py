@@ -1,6 +1,5 @@
 """ONNX and NNet files become graphs that compute what onnxruntime computes."""
 
-# ruff: noqa: ANN401
 
 from __future__ import annotations
 
@@ -19,6 +18,7 @@ from whyproof.encodings.networks.importing.onnx_file import graph_of_onnx, read_
 from whyproof.engine.errors import ModelError, UnsupportedError
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 from whyproof.encodings.networks.network import Network  # noqa: E402
 

@@ -310,7 +310,9 @@ class _Run:
                 return False
             if bool(self.free[i]) or i in self.needed:
                 continue
-            answer = self._prove_tree(self._with([i]), min(2 * self.strategy.tree_seconds, self.left))
+            answer = self._prove_tree(
+                self._with([i]), min(2 * self.strategy.tree_seconds, self.left)
+            )
             if isinstance(answer, Counterexample):
                 self._witness(i, answer)
                 progress = True
@@ -376,4 +378,3 @@ def _greedy(
         return [], 0.0
     slack = float((capacity - spent[:, count - 1]).min())
     return order[:count].tolist(), slack
-

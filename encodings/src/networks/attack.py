@@ -129,9 +129,9 @@ def attack(
 def _aimed(margins: Tensor, rank: int) -> Tensor:
     """Return the margin of the case that is the `rank`-th nearest."""
     if rank == 0 or margins.shape[1] <= rank:
-        return margins.min(1).values
-    values: Tensor = torch.kthvalue(margins, rank + 1, dim=1).values
-    return values
+        return torch.amin(margins, dim=1)
+    nearest: Tensor = torch.kthvalue(margins, rank + 1, dim=1).values
+    return nearest
 
 
 def _project(inputs: InputSet, here: Tensor, slope: Tensor | None = None) -> Tensor:

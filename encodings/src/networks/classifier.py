@@ -61,8 +61,10 @@ class NetworkClassifier:
     ) -> None:
         import onnxruntime
 
+        self._options = (classes, decision, output, dimensions)
         self.graph = graph_of_onnx(model, output=output, dimensions=dimensions)
         data = model.SerializeToString()
+        self._data = data
         self._fingerprint = "sha256:" + hashlib.sha256(data).hexdigest()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -89,6 +91,10 @@ class NetworkClassifier:
             self._classes = tuple(range(n)) if classes is None else tuple(classes)
             if len(self._classes) != n:
                 raise DataError(f"{len(self._classes)} classes for a network with {n} scores")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel to workers as the model file; sessions are started anew."""
+        return _rebuild, (self._data, *self._options)
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> NetworkClassifier:  # noqa: ANN401
@@ -152,3 +158,16 @@ class NetworkClassifier:
         if self.decision == "value":
             return scores[:, 0]
         return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+
+
+def _rebuild(
+    data: bytes,
+    classes: Sequence[Hashable] | None,
+    decision: Decision | None,
+    output: str | None,
+    dimensions: Mapping[str, int] | None,
+) -> NetworkClassifier:
+    model = onnx.load_model_from_string(data)
+    return NetworkClassifier(
+        model, classes=classes, decision=decision, output=output, dimensions=dimensions
+    )

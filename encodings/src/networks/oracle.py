@@ -36,6 +36,7 @@ from whyproof.engine.answers import (
 )
 from whyproof.engine.budget import Meter
 from whyproof.engine.facts import Facts
+from whyproof.engine.minimal.result import Strategy
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
@@ -194,6 +195,13 @@ class NetworkOracle:
     def precision(self) -> float:
         """What a bound has to exceed to be a proof."""
         return self.options.tree.precision
+
+    @property
+    def search(self) -> Strategy:
+        """The strategy that the engine's default search hands over to."""
+        from .search import NetworkSearch
+
+        return NetworkSearch(self)
 
     # The engine's question --------------------------------------------------------
 

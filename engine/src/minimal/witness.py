@@ -26,10 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ..space import FeatureSet
 from .predicate import Verdict, WeakExplanation
-from .result import MinimalSet
+from .result import MinimalSet, Strategy
 from .settle import settle
 
 __all__ = ["Witness"]
@@ -56,11 +57,28 @@ class Witness:
         self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int]
     ) -> MinimalSet:
         """Shrink `candidates`; as in `Strategy`."""
+        own = _own_search(predicate.oracle)
+        if own is not None:
+            return own(predicate, start, candidates)
         width = predicate.lanes if self.lanes is None else self.lanes
         run = _Run(predicate, start, candidates, width, self.growth)
         while run.step():
             pass
         return settle(predicate, run.verdict, {})
+
+
+def _own_search(oracle: object) -> Strategy | None:
+    """Return the strategy of an oracle that shares work between a search's questions.
+
+    Such an oracle has an attribute `search`; wrappers are looked through.
+    """
+    seen: object = oracle
+    while seen is not None:
+        search = getattr(seen, "search", None)
+        if search is not None:
+            return cast(Strategy, search)
+        seen = getattr(seen, "inner", None)
+    return None
 
 
 class _Run:
