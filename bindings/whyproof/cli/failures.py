@@ -42,9 +42,15 @@ def run(arguments: list[str]) -> int:
     # Typer brings its own copy of click, or the package: the common base says which.
     usage_error: Any = typer.BadParameter.__mro__[1]
     try:
-        code: object = app(arguments or ["--help"], standalone_mode=False)
+        # Not `app(...)`, which has its own ideas about Ctrl-C and closed pipes.
+        command: Any = typer.main.get_command(app)
+        with command.make_context("whyproof", arguments) as context:
+            code: object = command.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else ANSWERED
+    except typer.Exit as done:
+        sys.stdout.flush()
+        return done.exit_code
     except usage_error as error:
         command = error.ctx.command_path if error.ctx is not None else "whyproof"
         say(f"{error.format_message().rstrip('.')}; see '{command} --help'")
