@@ -18,13 +18,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .auditing import audit as audit
     from .engine.budget import Budget as Budget
     from .engine.explanation import Explanation as Explanation
     from .engine.region import Region as Region
     from .engine.space import FeatureSpace as FeatureSpace
     from .explainer import Explainer as Explainer
     from .models import load_model as load_model
+    from .report import write_report as write_report
     from .spaces import infer_space as infer_space
+    from .store import Store as Store
     from .tables import read_table as read_table
 
 __version__ = "0.1.0"
@@ -35,9 +38,12 @@ _HOMES = {
     "Explanation": ".engine.explanation",
     "FeatureSpace": ".engine.space",
     "Region": ".engine.region",
+    "Store": ".store",
+    "audit": ".auditing",
     "infer_space": ".spaces",
     "load_model": ".models",
     "read_table": ".tables",
+    "write_report": ".report",
 }
 
 __all__ = [*sorted(_HOMES), "__version__"]

@@ -1,7 +1,8 @@
 """The errors of the whole product: one base class, each joined with its builtin kin.
 
 A message says what was found, where, and what to do next, in one line.  The command
-line turns `InputError` into exit code 2 and every other `WhyproofError` into 1.
+line turns what the user can mend (`InputError`, `StoreError`, `MissingExtraError`) into
+exit code 2 and every other error into 1.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from small_world import BruteExplainer, Enumeration, grid
 
-from whyproof.auditing import AuditProgress, Fault, audit_rows
+from whyproof.auditing import AuditProgress, Fault, audit, audit_rows
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import DataError, ReplayError, StoreError
 from whyproof.engine.explanation import Explanation, Kind
@@ -246,3 +246,31 @@ def test_bad_requests_leave_no_store(
     with pytest.raises(DataError, match=words):
         audit_rows(BruteExplainer(), rows, path, **options)  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_a_live_model_and_a_table_are_enough(path: Path) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    x, y = datasets.load_wine(return_X_y=True)
+    model = ensemble.RandomForestClassifier(5, max_depth=3, random_state=0).fit(x, y)
+    summary = audit(model, x, path, rows=[0, 100], jobs=2)
+    assert summary.complete == (0, 100)
+    again = audit(model, x, path, rows=[0, 100])
+    assert (again.found, again.head.count) == (0, summary.head.count + 2)
+    with Store.read(path) as store:
+        axps = {row: set() for row in (0, 100)}  # type: ignore[var-annotated]
+        cxps = {row: set() for row in (0, 100)}  # type: ignore[var-annotated]
+        for stored in store.explanations():
+            sets = axps if stored.record["kind"] == "axp" else cxps
+            sets[stored.row].add(frozenset(stored.record["indices"]))  # type: ignore[call-overload]
+            if stored.record["kind"] == "axp":
+                margin = stored.record["evidence"]["margin"]  # type: ignore[index]
+                assert margin >= 0
+    for row in (0, 100):
+        assert all(a & c for a in axps[row] for c in cxps[row])
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="row 999"):
+        audit(model, x, path, rows=[999])
+    with pytest.raises(DataError, match="columns"):
+        audit(model, x[:, :4], path, rows=[0])
+    assert path.read_bytes() == before

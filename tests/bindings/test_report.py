@@ -354,16 +354,17 @@ def test_notebooks_show_explanations() -> None:
 
 
 def test_shares_bound_what_they_do_not_know() -> None:
+    names = ["a", "b", "c", "d"]
     axps = [frozenset({0, 1}), frozenset({0, 2})]
     cxps = [frozenset({0}), frozenset({1, 2})]
-    mutable = frozenset({0, 1, 2})
-    exact = shares(4, axps, cxps, mutable, complete=True)
+    exact = shares(names, axps, cxps, complete=True)
     assert [s.found for s in exact] == [1.0, 0.5, 0.5, 0.0]
-    assert all(s.lower == s.found == s.upper for s in exact)
-    partial = shares(4, axps[:1], cxps[:1], mutable, complete=False)
+    assert all(s.exact and not s.bounded for s in exact)
+    partial = shares(names, axps[:1], cxps[:1], ["d"], complete=False)
     for share, truth in zip(partial, exact, strict=True):
         assert share.lower <= truth.found <= share.upper
     assert (partial[0].lower, partial[3].upper) == (1.0, 0.0)
+    assert partial[1].bounded
 
 
 def test_json_in_the_store_is_strict(path: Path) -> None:

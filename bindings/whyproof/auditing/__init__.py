@@ -5,5 +5,14 @@ from __future__ import annotations
 from .audit import AuditProgress, AuditSummary, audit_rows
 from .environment import environment
 from .row import Fault, RowFailed
+from .tables import audit
 
-__all__ = ["AuditProgress", "AuditSummary", "Fault", "RowFailed", "audit_rows", "environment"]
+__all__ = [
+    "AuditProgress",
+    "AuditSummary",
+    "Fault",
+    "RowFailed",
+    "audit",
+    "audit_rows",
+    "environment",
+]

@@ -29,14 +29,13 @@ def share_bar(share: Share) -> str:
     >>> "whisker" in share_bar(Share(0.5, 0, 1)), "whisker" in share_bar(Share(0.5, 0.2, 1))
     (False, True)
     """
-    exact = share.lower == share.upper
     parts = [
         '<svg class="share" role="img" width="100%" height="14" aria-hidden="true">',
         '<rect class="track" x="0" y="3" width="100%" height="8" rx="1"/>',
-        f'<rect class="{"bar" if exact else "bar so-far"}" x="0" y="3" '
+        f'<rect class="{"bar" if share.exact else "bar so-far"}" x="0" y="3" '
         f'width="{_percent(share.found)}" height="8" rx="1"/>',
     ]
-    if not exact and (share.lower, share.upper) != (0, 1):
+    if share.bounded:
         low, high = _percent(share.lower), _percent(share.upper)
         parts.append(f'<line class="whisker" x1="{low}" x2="{high}" y1="7" y2="7"/>')
         for end in (low, high):

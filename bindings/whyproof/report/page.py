@@ -220,9 +220,8 @@ def _section(store: Store, subject: Subject, stored: StoredRow, show: int) -> Ro
         for kind, found in by_kind.items()
     }
     complete = stored.status is RowStatus.COMPLETE
-    every = shares(
-        len(subject.names), proved["axp"], proved["cxp"], subject.mutable, complete=complete
-    )
+    immutable = [f["name"] for f in subject.features if f["immutable"]]
+    every = shares(subject.names, proved["axp"], proved["cxp"], immutable, complete=complete)
     ranked = sorted(
         zip(subject.names, every, strict=True), key=lambda entry: (-entry[1].found, -entry[1].lower)
     )

@@ -1,22 +1,28 @@
 """How much each feature takes part in the abductive explanations of one row.
 
-Formal feature attribution (FFA) of a feature is the share of all AXps that contain it
-(Yu et al., "Anytime Approximate Formal Feature Attribution", SAT 2024).  While AXps may
-still be missing, only what is proved is reported as a bound: a feature that can change
-the decision alone stands in every AXp, an immutable one in none.
+The numbers are those of `whyproof.engine.attribution`; here they are worked out from
+stored sets, without the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
+
+from whyproof.engine.answers import Unknown, UnknownReason
+from whyproof.engine.attribution import feature_attribution
+from whyproof.engine.explanation import Explanation, Kind
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet, FeatureSpace
 
 __all__ = ["Share", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The FFA of one feature in one row.
+    """The feature attribution of one feature in one row.
 
     Parameters
     ----------
@@ -30,12 +36,22 @@ class Share:
     lower: float
     upper: float
 
+    @property
+    def exact(self) -> bool:
+        """Whether it is the share among all AXps."""
+        return self.lower == self.upper
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the bounds say anything that two digits can show."""
+        return not self.exact and (self.lower >= 0.005 or self.upper < 0.995)
+
 
 def shares(
-    n_features: int,
-    axps: Sequence[frozenset[int]],
-    cxps: Sequence[frozenset[int]],
-    mutable: frozenset[int],
+    names: Sequence[str],
+    axps: Sequence[FeatureSet],
+    cxps: Sequence[FeatureSet],
+    immutable: Sequence[str] = (),
     *,
     complete: bool,
 ) -> list[Share]:
@@ -43,26 +59,34 @@ def shares(
 
     Parameters
     ----------
-    n_features
-        Number of features.
+    names
+        All features.
     axps, cxps
         Explanations found, proved minimal.
-    mutable
-        Features that may change.
+    immutable
+        Features that never change.
     complete
         Whether these are all.
 
     Examples
     --------
-    >>> [s.found for s in shares(2, [{0}, {0, 1}], [], frozenset({0, 1}), complete=True)]
+    >>> axps = [frozenset({0}), frozenset({0, 1})]
+    >>> [share.found for share in shares(["a", "b"], axps, [], complete=True)]
     [1.0, 0.5]
     """
-    alone = frozenset[int]().union(*(c for c in cxps if len(c) == 1))
-    result: list[Share] = []
-    for i in range(n_features):
-        found = sum(i in axp for axp in axps) / len(axps) if axps else float(i in alone)
-        if complete or i not in mutable:
-            result.append(Share(found, found, found))
-        else:
-            result.append(Share(found, float(i in alone), 1.0))
-    return result
+    space = FeatureSpace.of(names, immutable=immutable)
+    # Counting needs to know the features, and nothing about the model.
+    problem = cast("ExplanationProblem", SimpleNamespace(space=space, universe=space.mutable))
+    evidence = Unknown(UnknownReason.INCOMPLETE)
+    stored = [
+        Explanation(problem, kind, members, evidence)
+        for kind, family in ((Kind.AXP, axps), (Kind.CXP, cxps))
+        for members in family
+    ]
+    found = feature_attribution(problem, stored, complete=complete)
+    return [
+        Share(*numbers)
+        for numbers in zip(
+            found.observed.tolist(), found.lower.tolist(), found.upper.tolist(), strict=True
+        )
+    ]
