@@ -69,8 +69,10 @@ class Column:
         return cls(None, recode[given] if len(known) else given, [distinct[key] for key in order])
 
     @classmethod
-    def of(cls, values: Iterable[object] | npt.NDArray[Any]) -> Column:
+    def of(cls, values: Column | Iterable[object] | npt.NDArray[Any]) -> Column:
         """Read any sequence of values: numbers, names, truth values, missing ones."""
+        if isinstance(values, Column):
+            return values
         array = np.asarray(values) if isinstance(values, np.ndarray) else None
         if array is not None and array.dtype.kind in "iuf":
             return cls.numeric(array)
