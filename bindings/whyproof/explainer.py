@@ -14,13 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from whyproof.encodings.oracles import OracleFactory, prepare_oracles
-from whyproof.encodings.trees.oracle import TreeOracle
-from whyproof.engine.answers import Entailed
-from whyproof.engine.budget import Budget, Meter
+from whyproof.engine.budget import Budget
 from whyproof.engine.classifier import Classifier
 from whyproof.engine.enumerate import Enumeration, enumerate_explanations
 from whyproof.engine.errors import InputError
-from whyproof.engine.explanation import Explanation, Kind, Status
+from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.facts import Facts
 from whyproof.engine.hitting.smallest import Smallest, smallest_explanation
 from whyproof.engine.minimise import minimise, strategy_named
@@ -29,6 +27,7 @@ from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, Question
 from whyproof.engine.region import Region
 from whyproof.engine.space import FeatureSpace, Point
+from whyproof.margins import with_margin
 
 __all__ = ["Explainer", "Row"]
 
@@ -142,7 +141,7 @@ class Explainer:
         -------
         Explanation or None
             `None` if it is proved that there is none.  An AXp carries the lead that it
-            guarantees as `Explanation.margin`, if the budget allowed to find it.
+            guarantees as `Explanation.margin`, if the budget allowed to bound it.
         """
         if smallest or weights:
             least = self.smallest(
@@ -181,7 +180,7 @@ class Explainer:
                 order=order,
                 meter=meter,
             )
-        return None if found is None else _with_margin(found, oracle, meter)
+        return None if found is None else with_margin(found, oracle, meter=meter)
 
     def smallest(
         self,
@@ -213,7 +212,7 @@ class Explainer:
         )
         if least is None or least.explanation is None:
             return least
-        return replace(least, explanation=_with_margin(least.explanation, oracle, meter))
+        return replace(least, explanation=with_margin(least.explanation, oracle, meter=meter))
 
     def enumerate(
         self,
@@ -287,18 +286,6 @@ def column_names(model: Classifier) -> Sequence[str]:
     """Return the names that a model has for its columns, or ``x0``, ``x1``, ..."""
     names: Sequence[str] = getattr(model, "names", ()) or ()
     return names or [f"x{i}" for i in range(model.n_columns)]
-
-
-def _with_margin(found: Explanation, oracle: Oracle, meter: Meter) -> Explanation:
-    """State the lead that an abductive explanation guarantees, found by optimisation."""
-    proof = found.evidence
-    if not isinstance(oracle, TreeOracle) or not isinstance(proof, Entailed):
-        return found
-    if found.status is Status.UNKNOWN:
-        return found
-    free = found.problem.universe - found.members
-    margin = oracle.guaranteed_margin(free, meter)
-    return found if margin is None else replace(found, evidence=replace(proof, margin=margin))
 
 
 def _as_html(explanation: Explanation) -> str:

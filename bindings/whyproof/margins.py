@@ -1,7 +1,7 @@
 """The lead that an abductive explanation guarantees, where an oracle can bound it.
 
 Proofs stop as soon as the decision is safe; how safe it is takes a search of its own,
-which for tree ensembles costs a fraction of a millisecond.
+limited in steps.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from whyproof.engine.answers import Entailed
-from whyproof.engine.budget import Budget
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.explanation import Explanation
 
 __all__ = ["with_margin"]
 
 
 def with_margin(
-    explanation: Explanation, oracle: object, budget: Budget | None = None
+    explanation: Explanation, oracle: object, *, meter: Meter | None = None
 ) -> Explanation:
     """Return an AXp with its guaranteed margin; anything else as it is.
 
@@ -26,14 +26,14 @@ def with_margin(
         Of the problem that the oracle decides.
     oracle
         Asked if it has a method `guaranteed_margin`.
-    budget
-        Limits of the search; when they run out, the margin known before stays.
+    meter
+        Budget of the run; when it has run out, the margin known before stays.
     """
     evidence, find = explanation.evidence, getattr(oracle, "guaranteed_margin", None)
     if not isinstance(evidence, Entailed) or not callable(find):
         return explanation
     free = explanation.problem.universe - explanation.members
-    margin = find(free, (budget or Budget()).start())
+    margin = find(free, meter or Budget().start())
     if not isinstance(margin, float | int):
         return explanation
     return replace(explanation, evidence=replace(evidence, margin=float(margin)))

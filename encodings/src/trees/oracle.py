@@ -38,7 +38,10 @@ from .revert import Reverter
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["TreeOracle"]
+__all__ = ["MARGIN_STEPS", "TreeOracle"]
+
+MARGIN_STEPS = 2_000
+"""Search steps for a guaranteed margin, some milliseconds."""
 
 _LOOK_STEPS = 2_000
 _LOOK_SECONDS = 0.2
@@ -161,20 +164,40 @@ class TreeOracle:
                 answers.append(self._entailed(free, excess[i]))
         return answers
 
-    def guaranteed_margin(self, free: FeatureSet, meter: Meter) -> float | None:
-        """Return the smallest lead of the decision while only `free` may move.
+    def guaranteed_margin(
+        self, free: FeatureSet, meter: Meter, steps: int = MARGIN_STEPS
+    ) -> float | None:
+        """Bound the smallest lead of the decision while only `free` may move.
 
-        Best-first search to the optimum, in score units; `None` if the budget ran out
-        or the decision can change.  This is the weakest confidence that an abductive
-        explanation guarantees.
+        Parameters
+        ----------
+        free
+            Features that may move.
+        meter
+            Budget of the run.
+        steps
+            Search steps for each objective.  The limit is no time, so that equal
+            questions get equal answers.
+
+        Returns
+        -------
+        float or None
+            The lead is at least this, in score units: the weakest confidence that an
+            abductive explanation guarantees, exactly so if the search reached its
+            optimum.  `None` if nothing above zero was shown.
         """
         worst = -math.inf
         for goal in self._goals:
-            search = self._start(goal, free & self._relevant, -math.inf, meter)
-            if self._run(search, meter, 0) is not None or not search.num_solutions():
+            if meter.exhausted() is not None:
                 return None
-            worst = max(worst, float(search.get_solution(0).output))
-        return None if worst > 0 else -worst / self._divisor
+            search = self._start(goal, free & self._relevant, -math.inf, meter)
+            search.steps(steps)
+            found = [float(search.get_solution(0).output)] if search.num_solutions() else []
+            still = [float(search.current_bounds().top_of_open)] if search.num_open() else []
+            rounding = max(score.rounding for score in goal.scores)
+            worst = max(worst, *(value + rounding for value in found + still))
+        lead = -worst / self._divisor
+        return lead if 0 <= lead < math.inf else None
 
     def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> _Goal:
         if objective.against:
