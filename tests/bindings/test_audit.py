@@ -19,6 +19,7 @@ from whyproof.auditing import AuditProgress, Fault, audit, audit_rows
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import DataError, ReplayError, StoreError
 from whyproof.engine.explanation import Explanation, Kind
+from whyproof.engine.question import ReachClass
 from whyproof.engine.space import Point
 from whyproof.store import RowStatus, RunOutcome, Store, verify
 
@@ -216,6 +217,23 @@ def test_a_worker_that_dies_takes_one_row_with_it(path: Path) -> None:
     assert {fault.fault for fault in summary.faults.values()} == {Fault.LOST}
     assert "exit code 9" in summary.faults[FAULTY_ROWS[0]].reason
     assert contents(path) == expected(set(ROWS) - set(FAULTY_ROWS))
+
+
+def test_rows_that_are_the_target_are_skipped(path: Path) -> None:
+    explainer = BruteExplainer(question=ReachClass(0))
+    rows = dict(enumerate(grid()[::11]))
+    says = explainer.model.predict(np.array(list(rows.values())))
+    summary = audit_rows(explainer, rows, path)
+    assert summary.outcome is RunOutcome.FINISHED
+    assert summary.skipped == tuple(np.flatnonzero(says == 0).tolist())
+    assert summary.complete == tuple(np.flatnonzero(says == 1).tolist())
+    assert summary.skipped
+    assert summary.complete
+    again = audit_rows(explainer, rows, path)
+    assert (again.found, again.skipped) == (0, summary.skipped)
+    with Store.read(path) as store:
+        assert verify(store).sound
+        assert store.row(summary.skipped[0]).reason == "the model already says <=50K"
 
 
 def test_changed_rows_and_other_models_are_refused(path: Path) -> None:

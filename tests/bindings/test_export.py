@@ -101,6 +101,8 @@ def test_refusals_leave_no_file(path: Path, tmp_path: Path) -> None:
             export(store, tmp_path / "out.xlsx", "xlsx")
         with pytest.raises(StoreError, match="cannot write"):
             export(store, tmp_path / "none" / "out.csv", "csv")
+        with pytest.raises(DataError, match="the store itself"):
+            export(store, path)
         with pytest.raises(StoreError, match="cannot write"):
             export(store, tmp_path)
     assert list(tmp_path.iterdir()) == []

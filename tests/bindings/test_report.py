@@ -17,7 +17,7 @@ from small_world import BruteExplainer, Lender, grid, lending_space
 from whyproof.auditing import audit_rows
 from whyproof.engine.answers import Entailed, Unknown, UnknownReason
 from whyproof.engine.domain import Real
-from whyproof.engine.errors import StoreError
+from whyproof.engine.errors import DataError, StoreError
 from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.question import KeepMargin, LeaveInterval, ReachClass
 from whyproof.engine.region import Region
@@ -225,10 +225,26 @@ def test_few_are_shown_and_the_rest_is_counted(path: Path) -> None:
     assert "the store holds all" in Reader(html).words
 
 
+def test_skipped_rows_and_rows_beyond_the_limit_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    rows = dict(enumerate(grid()[::11]))
+    audit_rows(BruteExplainer(question=ReachClass(0)), rows, path)
+    with Store.read(path) as store:
+        words = Reader(report_html(store, sections=4)).words
+        skipped = [row.row for row in store.rows() if row.status == "skipped"]
+    assert "The model already says <=50K; there is nothing to reach." in words
+    assert f"{len(skipped)} are already what was asked for" in words
+    assert f"The first 4 of {len(rows)} rows are written out below." in words
+    assert "Row 3" in words
+    assert "Row 4" not in words
+
+
 def test_writing_is_all_or_nothing(path: Path, tmp_path: Path) -> None:
     with Store.read(path) as store:
         out = write_report(store, tmp_path / "report.html")
         assert out.read_text(encoding="utf-8").endswith("</html>")
+        with pytest.raises(DataError, match="the store itself"):
+            write_report(store, path)
         with pytest.raises(StoreError, match="cannot write"):
             write_report(store, tmp_path / "none" / "report.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]

@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.explanation import Kind
 from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.question import ReachClass
 from whyproof.engine.space import Point
 from whyproof.store import (
     Head,
@@ -65,7 +69,7 @@ class AuditSummary:
     ----------
     outcome
         How the call ended.
-    complete, open, failed
+    complete, open, skipped, failed
         Row numbers by status, of the rows asked for.
     found
         New explanations.
@@ -80,6 +84,7 @@ class AuditSummary:
     outcome: RunOutcome
     complete: tuple[int, ...]
     open: tuple[int, ...]
+    skipped: tuple[int, ...]
     failed: tuple[int, ...]
     found: int
     axps: int
@@ -154,7 +159,7 @@ def audit_rows(
                 "environment": environment(),
             }
         )
-        driver = _Driver(explainer, instances, writer, run, AuditProgress(len(instances)))
+        driver = _Driver(explainer, instances, first, writer, run)
         driver.limit, driver.row_seconds = limit, row_seconds
         driver.deadline = math.inf if seconds is None else time.monotonic() + seconds
         driver.bias = Kind(bias)
@@ -186,15 +191,16 @@ class _Driver:
         self,
         explainer: ExplainerLike,
         instances: Mapping[int, Point],
+        example: ExplanationProblem,
         writer: StoreWriter,
         run: int,
-        progress: AuditProgress,
     ) -> None:
         self.explainer = explainer
         self.instances = instances
+        self.example = example
         self.writer = writer
         self.run = run
-        self.progress = progress
+        self.progress = AuditProgress(len(instances))
         self.faults: dict[int, RowFailed] = {}
         self.started: set[int] = set()
         self.out_of_budget = False
@@ -268,6 +274,7 @@ class _Driver:
             outcome,
             having(RowStatus.COMPLETE),
             having(RowStatus.OPEN),
+            having(RowStatus.SKIPPED),
             having(RowStatus.FAILED),
             self.progress.found,
             sum(row.axps for row in rows),
@@ -278,6 +285,8 @@ class _Driver:
 
     def _opened(self, number: int, instance: Point) -> bool:
         """Record the row; tell whether it can be explained."""
+        if self._is_target(instance):
+            return self._skipped(number, instance)
         try:
             problem = self.explainer.problem(instance)
         except InputError as error:
@@ -295,6 +304,21 @@ class _Driver:
             },
         )
         return True
+
+    def _is_target(self, instance: Point) -> bool:
+        """Tell whether the model already says what the question wants to reach."""
+        question, classifier = self.example.question, self.example.classifier
+        if not isinstance(question, ReachClass) or len(instance) != classifier.n_columns:
+            return False
+        return int(classifier.predict(np.asarray(instance)[None])[0]) == question.target
+
+    def _skipped(self, number: int, instance: Point) -> bool:
+        label = self.example.classifier.classes[cast("ReachClass", self.example.question).target]
+        values = self.example.space.decode(np.asarray(instance))
+        self.writer.open_row(self.run, number, values, {"prediction": jsonable(label)})
+        self._close(number, RowStatus.SKIPPED, f"the model already says {label}")
+        self.progress.done += 1
+        return False
 
     def _fail(self, failed: RowFailed) -> None:
         self.faults[failed.row] = failed

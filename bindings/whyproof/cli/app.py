@@ -252,14 +252,18 @@ def report(
     store: _Store,
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.", metavar="FILE")],
     show: Annotated[
-        int, typer.Option("--show", help="Most AXps and CXps written out per row.", metavar="N")
+        int,
+        typer.Option("--show", help="Most AXps and CXps written out per row.", metavar="N", min=1),
     ] = 8,
+    sections: Annotated[
+        int, typer.Option("--sections", help="Most rows written out.", metavar="N", min=0)
+    ] = 100,
     title: Annotated[str | None, typer.Option("--title", help="Heading.", metavar="TEXT")] = None,
 ) -> int:
     """Write a store's report: one HTML file that needs nothing else."""
     from .stores import report_command
 
-    return report_command(store, out, show, title)
+    return report_command(store, out, show, sections, title)
 
 
 @store_app.command("info")
@@ -295,6 +299,59 @@ def store_export(
     from .stores import export_command
 
     return export_command(store, to, out, as_json=json)
+
+
+@app.command()
+def verify(
+    model: Annotated[Path, typer.Argument(help="Network, an ONNX file.", metavar="NET")],
+    specification: Annotated[
+        Path, typer.Argument(help="VNN-LIB 1.0 file, .gz allowed.", metavar="SPEC")
+    ],
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Processor seconds.", metavar="S")
+    ] = 60.0,
+    json: options.Json = False,
+) -> int:
+    """Decide a VNN-LIB specification: sat with a witness, unsat, or unknown (exit 3)."""
+    from .verify import verify_command
+
+    return verify_command(model, specification, seconds=time_limit, as_json=json)
+
+
+@app.command()
+def recheck(
+    model: Annotated[Path, typer.Argument(help="Network, an ONNX file.", metavar="NET")],
+    image: Annotated[
+        Path, typer.Argument(help="Image or batch of images, a .npy file.", metavar="IMAGE")
+    ],
+    members: Annotated[
+        Path, typer.Argument(help="Pixel numbers from 0, JSON or text.", metavar="SET")
+    ],
+    epsilon: Annotated[float, typer.Option("--epsilon", help="Distance (linf).", metavar="E")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="What the set claims to be.", metavar="axp|cxp")
+    ] = "axp",
+    row: Annotated[int, typer.Option("--row", help="Image of a batch.", metavar="N")] = 0,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Processor seconds.", metavar="S")
+    ] = 30.0,
+    json: options.Json = False,
+) -> int:
+    """Check somebody else's explanation of an image: proved, refuted or open (exit 3)."""
+    from whyproof.explainer import kind_named
+
+    from .recheck import recheck_command
+
+    return recheck_command(
+        model,
+        image,
+        members,
+        kind=kind_named(kind),
+        epsilon=epsilon,
+        row=row,
+        seconds=time_limit,
+        as_json=json,
+    )
 
 
 @app.command()

@@ -83,6 +83,7 @@ def _in_words(summary: AuditSummary, store: Path) -> None:
     for status, rows in (
         ("complete", summary.complete),
         ("open", summary.open),
+        ("skipped", summary.skipped),
         ("failed", summary.failed),
     ):
         if rows:
@@ -97,6 +98,7 @@ def _as_json(summary: AuditSummary) -> dict[str, object]:
         "outcome": str(summary.outcome),
         "complete": summary.complete,
         "open": summary.open,
+        "skipped": summary.skipped,
         "failed": {str(row): fault.reason for row, fault in summary.faults.items()},
         "found": summary.found,
         "axps": summary.axps,

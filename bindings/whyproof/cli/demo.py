@@ -38,6 +38,8 @@ def demo_command(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    for ending in ("", "-wal", "-shm"):  # of an earlier demo, perhaps of another model
+        Path(f"{store}{ending}").unlink(missing_ok=True)
     _note(f"auditing {_ROWS} decisions ...")
     points = table.points(space, range(_ROWS))
     source: dict[str, object] = {"table": "breast cancer (Wisconsin), test rows, in scikit-learn"}

@@ -91,11 +91,11 @@ def export_command(path: Path, to: str, out: Path, *, as_json: bool) -> int:
     return ANSWERED
 
 
-def report_command(path: Path, out: Path, show: int, title: str | None) -> int:
+def report_command(path: Path, out: Path, show: int, sections: int, title: str | None) -> int:
     """Write a store's report."""
     from whyproof.report import write_report
 
     with Store.read(path) as store:
-        write_report(store, out, show=show, title=title)
+        write_report(store, out, show=show, sections=sections, title=title)
     line(str(out))
     return ANSWERED

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from whyproof.engine.errors import StoreError
 from whyproof.engine.explanation import Explanation
 from whyproof.store import Store, utc_now
+from whyproof.store.export import refuse_overwriting
 
 from . import charts, words
 from .page import page_of
@@ -27,7 +28,9 @@ __all__ = ["explanation_html", "report_html", "write_report"]
 _OPEN, _CLOSE = "\ue000", "\ue001"
 
 
-def report_html(store: Store, *, show: int = 8, title: str | None = None) -> str:
+def report_html(
+    store: Store, *, show: int = 8, sections: int = 100, title: str | None = None
+) -> str:
     """Return the report of a store as one self-contained HTML page.
 
     Parameters
@@ -36,18 +39,27 @@ def report_html(store: Store, *, show: int = 8, title: str | None = None) -> str
         Open store.
     show
         Most AXps and most CXps written out per row.
+    sections
+        Most rows written out; all are counted.
     title
-        Heading; by default it names the model.
+        Heading.
     """
-    page = page_of(store, show)
+    page = page_of(store, show, sections)
     template = _environment().get_template("page.html.j2")
     return template.render(page=page, title=title, generated=utc_now(), show=show)
 
 
 def write_report(
-    store: Store, path: str | Path, *, show: int = 8, title: str | None = None
+    store: Store,
+    path: str | Path,
+    *,
+    show: int = 8,
+    sections: int = 100,
+    title: str | None = None,
 ) -> Path:
     """Write the report of a store to a file; all of it or nothing.
+
+    Parameters are those of `report_html`.
 
     Raises
     ------
@@ -55,7 +67,8 @@ def write_report(
         If the file cannot be written.
     """
     path = Path(path)
-    text = report_html(store, show=show, title=title)
+    refuse_overwriting(store, path)
+    text = report_html(store, show=show, sections=sections, title=title)
     passing = path.with_name(f".{path.name}.new")
     try:
         passing.write_text(text, encoding="utf-8")

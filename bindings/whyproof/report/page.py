@@ -93,9 +93,9 @@ class RowSection:
         return str(low) if low == high else f"{low}\u2013{high}"
 
     @property
-    def failed(self) -> bool:
-        """Whether the row could not be explained."""
-        return self.stored.status is RowStatus.FAILED
+    def explained(self) -> bool:
+        """Whether there is something to tell."""
+        return self.stored.status in (RowStatus.COMPLETE, RowStatus.OPEN)
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class Page:
         Number of explanations by kind and size, over all rows.
     head, verification
         End of the chain, and what the check found.
+    sections
+        How many rows are written out.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Page:
     sizes: Mapping[str, Counter[int]]
     head: Head
     verification: Verification
+    sections: int
 
     @property
     def model(self) -> Mapping[str, Any]:
@@ -172,11 +175,11 @@ class Page:
 
     @property
     def explained(self) -> list[RowSection]:
-        """Rows that did not fail."""
-        return [row for row in self.rows if not row.failed]
+        """Rows that were neither skipped nor failed."""
+        return [row for row in self.rows if row.explained]
 
 
-def page_of(store: Store, show: int = 8) -> Page:
+def page_of(store: Store, show: int = 8, sections: int = 100) -> Page:
     """Work out a report.
 
     Parameters
@@ -185,6 +188,8 @@ def page_of(store: Store, show: int = 8) -> Page:
         Open store.
     show
         Most AXps and most CXps written out per row, the smallest first.
+    sections
+        Most rows written out; the others are counted.
     """
     subject = Subject(store.identity)
     rows = [_section(store, subject, stored, show) for stored in store.rows()]
@@ -200,10 +205,11 @@ def page_of(store: Store, show: int = 8) -> Page:
         region_words(store.identity),
         store.runs(),
         rows,
-        _features(subject, [row for row in rows if not row.failed]),
+        _features(subject, [row for row in rows if row.explained]),
         sizes,
         store.head(),
         verify(store),
+        sections,
     )
 
 
@@ -227,11 +233,11 @@ def _section(store: Store, subject: Subject, stored: StoredRow, show: int) -> Ro
     )
     appearing = frozenset[int]().union(*proved["axp"], *proved["cxp"])
     alone = sorted(i for cxp in proved["cxp"] if len(cxp) == 1 for i in cxp)
-    failed = stored.status is RowStatus.FAILED
+    known = stored.status is not RowStatus.FAILED
     return RowSection(
         stored,
         shown(stored.record["prediction"]),
-        [] if failed else [s for f in subject.features for s in settings(f, row)],
+        [s for f in subject.features for s in settings(f, row)] if known else [],
         by_kind["axp"][:show],
         by_kind["cxp"][:show],
         [(name, share) for name, share in ranked if share.found > 0],

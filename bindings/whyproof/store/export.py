@@ -39,7 +39,7 @@ from .canonical import jsonable
 from .records import StoredExplanation, StoredRow
 from .store import Store
 
-__all__ = ["EXPORT_KEYS", "FORMATS", "changes", "export", "exported"]
+__all__ = ["EXPORT_KEYS", "FORMATS", "changes", "export", "exported", "refuse_overwriting"]
 
 EXPORT_KEYS: tuple[str, ...] = (
     "model",
@@ -94,6 +94,7 @@ def export(store: Store, path: str | Path, to: str = "jsonl") -> int:
     if to not in writers:
         raise DataError(f"no export format {to!r}; choose one of {', '.join(FORMATS)}")
     path = Path(path)
+    refuse_overwriting(store, path)
     passing = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.new")
     try:
         count = _counted(store, passing, writers[to])
@@ -105,6 +106,18 @@ def export(store: Store, path: str | Path, to: str = "jsonl") -> int:
     finally:
         passing.unlink(missing_ok=True)
     return count
+
+
+def refuse_overwriting(store: Store, path: Path) -> None:
+    """Refuse to write something over the store that it comes from.
+
+    Raises
+    ------
+    DataError
+        If the file is the store.
+    """
+    if path.exists() and path.samefile(store.path):
+        raise DataError(f"{path} is the store itself; name another file")
 
 
 def exported(store: Store) -> Iterator[dict[str, object]]:

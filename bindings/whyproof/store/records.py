@@ -16,6 +16,8 @@ class RowStatus(StrEnum):
     """There may be more explanations than those stored."""
     COMPLETE = "complete"
     """Every AXp and every CXp is stored; that there are no more is proved."""
+    SKIPPED = "skipped"
+    """The question does not arise: the row is already what the question asks for."""
     FAILED = "failed"
     """The row could not be explained; the reason is stored."""
 
