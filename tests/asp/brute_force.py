@@ -138,7 +138,7 @@ class BruteForce:
         self.tolerated = self._broken(self.start, ()) if tolerate else ()
         self._next: dict[State, dict[tuple[str, object], set[State]]] = {}
 
-    def _statements(self):
+    def _statements(self) -> list[tuple]:
         """(sat test, allowed test, head, features) of each rule and converse; then denials."""
         found = []
         groups: dict[object, list[CausalRule]] = {}
@@ -170,7 +170,7 @@ class BruteForce:
         _, _, heads, positive, _ = self.rules[number]
         return bool(heads) and all(t.accepts(value) for t in heads) is positive
 
-    def _broken(self, state: State, tolerated=None) -> tuple[int, ...]:
+    def _broken(self, state: State, tolerated: tuple[int, ...] | None = None) -> tuple[int, ...]:
         tolerated = self.tolerated if tolerated is None else tolerated
         found = []
         for number, (_, _, heads, _, _) in enumerate(self.rules):
@@ -198,7 +198,7 @@ class BruteForce:
                 i, j = listed.index(old), listed.index(new)
                 if i == j or feature.change in (Change.IMMUTABLE, Change.FROZEN):
                     continue
-                if feature.change is Change.UP and j < i or feature.change is Change.DOWN and j > i:
+                if feature.change is (Change.UP if j < i else Change.DOWN):
                     continue
                 if feature.max_change is not None and abs(i - j) > feature.max_change:
                     continue

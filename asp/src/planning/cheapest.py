@@ -13,7 +13,7 @@ lines, linear between ends).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from whyproof.asp.rules.values import number_of
@@ -22,10 +22,10 @@ from whyproof.engine.budget import Meter
 from whyproof.engine.errors import DataError
 
 from .facts import facts_of
-from .options import PlanOptions
+from .options import Objective, PlanOptions
 from .path import Path, path_of
 from .replay import Verdicts, confirm
-from .shortest import CLOSURE, Search, best_first, settle
+from .shortest import CLOSURE, Search, best_first, settle, shortest_paths
 from .solver import PathSolver, Stopped
 from .unreachable import closed_off
 
@@ -72,10 +72,18 @@ def _deepen(
     problem: Problem, options: PlanOptions, verdicts: Verdicts, meter: Meter, search: Search
 ) -> None:
     prices, scale = _prices(problem)
-    least = min((f.cost for f, v in _movable(problem)), default=math.inf)
+    least = min((v.feature.cost for v in problem.variables if v.targets), default=math.inf)
     best: Fraction | None = None
     length = 0
     while length <= options.horizon:
+        if length == 0:
+            # nothing to optimise: either the start is a goal or not
+            plain = replace(options, objective=Objective.LENGTH, horizon=0)
+            search.paths = shortest_paths(problem, plain, verdicts, meter).paths
+            if search.paths:
+                return
+            length = 1
+            continue
         if best is not None and Fraction(repr(least)) * length > best:
             break
         found = _optimal(problem, options, verdicts, meter, length, prices, best, scale)
@@ -142,12 +150,6 @@ def _optimal(
         kept = verdicts.confirmed(list(found.values()))
         if kept or not found:
             return kept
-
-
-def _movable(problem: Problem) -> Iterator[tuple]:  # type: ignore[type-arg]
-    for variable in problem.variables:
-        if variable.targets:
-            yield variable.feature, variable
 
 
 def _exact(problem: Problem, path: Path) -> Fraction:

@@ -117,7 +117,13 @@ def _collect(
                 search.complete = False
                 return
             search.paths.append(_shown(problem, candidate, layers))
-        solver.exclude([("do", (*a, t)) for t, a in enumerate(plan[:tried], start=1)])
+        failed: list[tuple[str, tuple[int, ...]]] = [
+            ("do", (*action, t)) for t, action in enumerate(plan[:tried], start=1)
+        ]
+        if layers is not None:
+            # the plan itself is done with; a longer one may begin with it
+            failed.append(("query", (len(plan),)))
+        solver.exclude(failed)
 
 
 def _all_reached(

@@ -88,6 +88,9 @@ def facts_of(
         lines.append(f"feature({number}). cell({number},0..{variable.size - 1}).")
         inside = variable.everything if box is None else box[number]
         lines += [f"inside({number},{run})." for run in runs(inside)]
+        if relaxed:
+            lines += [f"settable({number},{run})." for run in runs(variable.targets)]
+            lines += [f"movable({number},{run})." for run in runs(variable.effects)]
         targets = variable.everything if relaxed else variable.targets
         lines += [f"target({number},{run})." for run in runs(targets)]
         effects = variable.everything if relaxed else variable.effects

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from whyproof.engine.errors import InputError
+from whyproof.engine.names import did_you_mean
 
 __all__ = ["Effects", "Objective", "PlanOptions", "StartPolicy"]
 
@@ -81,6 +82,11 @@ class PlanOptions:
     max_states: int = 20_000
 
     def __post_init__(self) -> None:
+        for name, kind in (("objective", Objective), ("effects", Effects), ("start", StartPolicy)):
+            given = getattr(self, name)
+            if given not in list(kind):
+                raise InputError(f"no {name} {given!r}{did_you_mean(str(given), [k.value for k in kind])}")
+            object.__setattr__(self, name, kind(given))
         for name in ("horizon", "extra", "diverse", "max_states"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, found {getattr(self, name)}")

@@ -83,6 +83,7 @@ class PathSolver:
         self.meter = meter
         self.length = -1
         self._parts = parts
+        self._excluded = 0
         self._control: Any = clingo.Control(["--warn=none", *options], logger=lambda *_: None)
         text = "\n".join([*(program(name) for name in programs), "#program base.", extra])
         self._control.add("base", [], f"{text}\n{facts.text}")
@@ -116,8 +117,8 @@ class PathSolver:
         if "ask" in self._parts:
             self._control.assign_external(_at("query", length), True)
 
-    def assign(self, name: str, arguments: Sequence[int], value: bool) -> None:
-        """Set an external atom."""
+    def assign(self, name: str, arguments: Sequence[int], value: bool | None) -> None:
+        """Set an external atom; `None` leaves it to assumptions."""
         self._control.assign_external(_function(name, arguments), value)
 
     def exclude_end(self, state: CellState) -> None:
@@ -126,10 +127,12 @@ class PathSolver:
 
     def exclude(self, atoms: Sequence[tuple[str, Sequence[int]]]) -> None:
         """Forbid that all of some atoms hold, from now on."""
-        body = [self._control.symbolic_atoms[_function(n, a)] for n, a in atoms]
-        if all(atom is not None for atom in body):
-            with self._control.backend() as backend:
-                backend.add_rule([], [atom.literal for atom in body])
+        # as text: a rule added through the backend alone was seen to have no effect
+        self._excluded += 1
+        part = f"exclude{self._excluded}"
+        body = ", ".join(str(_function(name, arguments)) for name, arguments in atoms)
+        self._control.add(part, [], f":- {body}.")
+        self._control.ground([(part, [])])
 
     def configure(self, **settings: str | int) -> None:
         """Change settings of the solver, such as ``models`` or ``opt_mode``."""

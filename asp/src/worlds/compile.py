@@ -12,7 +12,7 @@ from whyproof.asp.rules.values import number_of, text_of
 from whyproof.engine.domain import Boolean
 from whyproof.engine.errors import DataError
 
-from .causal import CausalRule
+from .causal import CausalRule, Denial
 from .cells import Cell, cells_of
 from .feature import Change, WorldFeature
 from .problem import (
@@ -114,7 +114,7 @@ class _Compiler:
             self.variables,
             tuple(self.causal()),
             tuple(
-                CellDenial(conjunction, denial)
+                CellDenial(conjunction, denial, self.scope([denial]))
                 for denial in world.denials
                 for conjunction in self.any_of(denial.bodies, denial.position)
             ),
@@ -148,7 +148,7 @@ class _Compiler:
             head = self.world.index[rule.feature]
             allowed = self.all_of(rule.heads, rule.feature)
             found += [
-                CellCausal(conjunction, head, allowed, rule)
+                CellCausal(conjunction, head, allowed, rule, self.scope([rule]))
                 for conjunction in self.any_of(rule.bodies, rule.position)
             ]
             if rule.iff:
@@ -159,10 +159,16 @@ class _Compiler:
         for (name, _, instead), rules in groups.items():
             bodies = [body for rule in rules for body in rule.bodies]
             found += [
-                CellCausal(conjunction, self.world.index[name], instead, rules[0], converse=True)
+                CellCausal(
+                    conjunction, self.world.index[name], instead, rules[0], self.scope(rules), True
+                )
                 for conjunction in self.none_of(bodies, rules[0].position)
             ]
         return found
+
+    def scope(self, statements: Sequence[CausalRule | Denial]) -> tuple[int, ...]:
+        names = [literal.feature for statement in statements for literal in statement.literals]
+        return tuple(sorted({self.world.index[name] for name in names}))
 
     def mask(self, literal: Literal) -> int:
         """Return the mask of the cells that satisfy a literal."""

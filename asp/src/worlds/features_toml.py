@@ -47,7 +47,8 @@ def feature_of_entry(name: str, entry: Entry, data: Table | None = None) -> Worl
     entry.keys(_KEYS)
     change = entry.text("change", "any")
     if change not in list(Change):
-        raise entry.fail(f"no change {change!r}{did_you_mean(change, list(Change))}", "change")
+        known = [kind.value for kind in Change]
+        raise entry.fail(f"no change {change!r}{did_you_mean(change, known)}", "change")
     try:
         return WorldFeature(
             name,

@@ -144,12 +144,16 @@ class CellBody:
 
 @dataclass(frozen=True, slots=True)
 class CellCausal:
-    """A causal rule with one conjunction, allowing some cells of its head."""
+    """A causal rule with one conjunction, allowing some cells of its head.
+
+    `scope` are the variables of the whole rule that it is a part of.
+    """
 
     tests: Conjunction
     head: int
     allowed: int
     origin: CausalRule
+    scope: tuple[int, ...]
     converse: bool = False
 
 
@@ -159,6 +163,7 @@ class CellDenial:
 
     tests: Conjunction
     origin: Denial
+    scope: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +226,7 @@ class Problem:
     @cached_property
     def scope(self) -> tuple[tuple[int, ...], ...]:
         """For each causal rule, and behind them each denial, the variables it is about."""
-        causal = [tuple(dict.fromkeys([*(v for v, _ in c.tests), c.head])) for c in self.causal]
-        return (*causal, *(tuple(v for v, _ in d.tests) for d in self.denials))
+        return (*(rule.scope for rule in self.causal), *(d.scope for d in self.denials))
 
     def violations(self, state: CellState) -> list[int]:
         """Return the numbers of causal rules, and behind them denials, that a state breaks."""
