@@ -184,7 +184,7 @@ def test_one_model_has_one_fingerprint_and_runs_alone(tmp_path: Path) -> None:
     model = load_model(path)
     assert load_model(classifier).fingerprint == model.fingerprint
     assert load_model(classifier.booster_).fingerprint == model.fingerprint
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    again = pickle.loads(pickle.dumps(model))
     points = probes(model)
     assert np.array_equal(again.predict(points), classifier.predict(points))
     code = (

@@ -319,7 +319,7 @@ def test_converted_classifiers(
     assert model.classes == tuple(fitted.classes_.tolist())
     same = fitted.predict(data[0]) == np.array(model.classes)[model.predict(data[0])]
     assert same.mean() > 0.99
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict(data[0]), model.predict(data[0]))
 
 

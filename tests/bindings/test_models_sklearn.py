@@ -235,7 +235,7 @@ def test_names_labels_and_pickles() -> None:
         model = load_model(classifier)
         assert model.names == tuple(frame.columns)
         assert model.classes == ("red", "rosé", "white")
-        again = pickle.loads(pickle.dumps(model))  # noqa: S301
+        again = pickle.loads(pickle.dumps(model))
         assert np.array_equal(again.predict(WINE[0]), model.predict(WINE[0]))
         assert again.fingerprint == model.fingerprint
 

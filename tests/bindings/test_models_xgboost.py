@@ -142,7 +142,7 @@ def test_a_model_survives_the_way_to_a_worker() -> None:
     model = load_model(fitted(WINE))
     points = probes(model)
     expected = model.predict(points)
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict(points), expected)
     assert again.fingerprint == model.fingerprint
 
@@ -267,6 +267,11 @@ def test_what_is_not_supported_is_named() -> None:
         load_model(xgboost.XGBRegressor(n_estimators=2).fit(X, np.stack([y, y], axis=1)))
     with pytest.raises(ModelError, match="not fitted"):
         load_model(xgboost.XGBClassifier())
+    with pytest.raises(UnsupportedError, match="2147483647 columns; at most 1000000"):
+        wide = _edited(
+            lambda t, m: m["learner_model_param"].__setitem__("num_feature", "2147483647")
+        )
+        importer.load_xgboost_bytes(wide, "model.json")
     with pytest.raises(UnsupportedError, match="custom:mine"):
         raw = json.loads(bytes(fitted(CANCER).get_booster().save_raw("json")))
         raw["learner"]["objective"]["name"] = "custom:mine"
@@ -282,8 +287,15 @@ def _edited(edit: object) -> bytes:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda t, m: t["left_children"].__setitem__(0, 999), "does not exist"),
-        (lambda t, m: t["right_children"].__setitem__(0, 1), "two ways|not a tree"),
+        (lambda t, m: t["left_children"].__setitem__(0, 999), "parents and children"),
+        (lambda t, m: t["right_children"].__setitem__(0, 1), "two ways"),
+        (lambda t, m: t["parents"].__setitem__(1, 2147483647), "parents and children"),
+        (lambda t, m: t["parents"].pop(), "parents and children"),
+        (lambda t, m: t["split_type"].__setitem__(0, 1), "kinds of splits"),
+        (lambda t, m: t["split_type"].__setitem__(0, 7), "kinds of splits"),
+        (lambda t, m: t["categories_nodes"].append(0), "differ in length"),
+        (lambda t, m: t["split_indices"].__setitem__(0, -9), "tests column"),
+        (lambda t, m: t.__setitem__("id", 5), "tree 1 says that it is 5"),
         (lambda t, m: t["split_indices"].__setitem__(0, 40), "tests column 40"),
         (lambda t, m: t["split_conditions"].pop(), "differ in length"),
         (lambda t, m: t["tree_param"].__setitem__("num_nodes", "99"), "differ in length"),
@@ -293,6 +305,10 @@ def _edited(edit: object) -> bytes:
         (lambda t, m: m["learner_model_param"].__setitem__("base_score", "1.5"), "base_score"),
         (lambda t, m: m["learner_model_param"].__setitem__("num_feature", "0"), "no columns"),
         (lambda t, m: m["gradient_booster"]["model"]["tree_info"].pop(), "tree_info"),
+        (
+            lambda t, m: m["gradient_booster"]["model"]["iteration_indptr"].__setitem__(0, -1),
+            "iteration_indptr",
+        ),
         (lambda t, m: m["gradient_booster"].pop("model"), "'model'"),
         (lambda t, m: m.pop("objective"), "'objective'"),
     ],

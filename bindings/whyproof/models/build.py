@@ -43,7 +43,8 @@ def boundaries_up_to(
     np.True_
     """
     if input_type == "float64":
-        return np.nextafter(thresholds, np.inf)
+        with np.errstate(over="ignore"):
+            return np.nextafter(thresholds, np.inf)
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
     above = np.where(nearest > thresholds, nearest, np.nextafter(nearest, np.float32(np.inf)))
@@ -108,6 +109,8 @@ def build_tree(
     position[order] = np.arange(len(order))
     leaf = column[order] < 0
     categorical = np.zeros(n, dtype=np.bool_)
+    if any(not 0 <= node < n for node in categories or ()):
+        raise ModelError(f"tree {number} lists categories of a node that does not exist")
     kept = {int(node): codes for node, codes in (categories or {}).items() if column[node] >= 0}
     categorical[list(kept)] = True
     numeric = ~leaf & ~categorical[order]
@@ -123,8 +126,8 @@ def build_tree(
     return Tree(
         column=np.where(leaf, -1, column[order]).astype(np.int32),
         boundary=np.where(numeric, boundary[order], np.nan),
-        left=np.where(leaf, -1, position[left[order]]).astype(np.int32),
-        right=np.where(leaf, -1, position[right[order]]).astype(np.int32),
+        left=np.where(leaf, -1, position[np.where(leaf, 0, left[order])]).astype(np.int32),
+        right=np.where(leaf, -1, position[np.where(leaf, 0, right[order])]).astype(np.int32),
         missing_left=missing_left[order] & ~leaf,
         values=leaves,
         categories={int(position[k]): codes for k, codes in kept.items() if k in reached},

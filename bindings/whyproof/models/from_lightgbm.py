@@ -14,6 +14,7 @@ What differs from the plain sum of trees, and where it is settled:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +38,7 @@ __all__ = ["load_lightgbm_bytes", "load_lightgbm_object"]
 LINK_ZONE = 2.0**-49
 """Margins nearer to a tie than this may be rounded into one by float64 sigmoid or softmax."""
 
+_CLASSES = re.compile(r"num_class:[0-9]{1,9}")
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _NONE, _ZERO, _NAN = 0, 1, 2
 
@@ -109,6 +111,11 @@ def _load(
         raise ModelError(
             f"{source}: {document.n_trees} trees, {outputs} a round, over {n_columns} columns"
         )
+    # LightGBM writes as many numbers as each of these says.
+    stated = {outputs, document.integer("num_class")}
+    stated |= {int(word[10:]) for word in document.objective if _CLASSES.fullmatch(word)}
+    if len(stated) != 1:
+        raise ModelError(f"{source}: numbers of classes {sorted(stated)} do not fit each other")
     trees = tuple(_tree(document, number, outputs, n_columns) for number in range(document.n_trees))
     divisor = max(1, document.n_trees // outputs) if document.averages else 1
     base = np.zeros(outputs)

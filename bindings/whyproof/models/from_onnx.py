@@ -113,6 +113,10 @@ class _Graph:
         import onnx
 
         graph = self.proto.graph
+        for node in graph.node:
+            # What is not UTF-8 comes as bytes.
+            if not isinstance(node.op_type, str) or not isinstance(node.name, str):
+                raise ModelError(f"{self.source} is a damaged ONNX model; export it again")
         self.nodes = [node for node in graph.node if node.op_type != "Constant"]
         self.constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
         for node in graph.node:
@@ -193,7 +197,7 @@ class _Graph:
             raise UnsupportedError(f"{self.source} has inputs that the trees do not use")
         tensor = graph_inputs[name].type.tensor_type
         dims = [d.dim_value for d in tensor.shape.dim]
-        tested = max(attributes_of(node)["nodes_featureids"], default=0) + 1
+        tested = max(attributes_of(node).get("nodes_featureids", ()), default=0) + 1
         n_columns = dims[1] if len(dims) == 2 and dims[1] > 0 else tested
         return _Columns(
             (name,), n_columns, self._input_type(tensor, node), (), bool(dims and dims[0] == 1)

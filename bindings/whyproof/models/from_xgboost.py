@@ -224,7 +224,7 @@ def _structure(document: XGBoostDocument, wrapper: _Wrapper, reading: _Reading) 
         raise ModelError(f"{document.source}: the model has no columns")
     outputs = len(reading.base)
     weights = document.weights
-    trees = _trees(document, wrapper.iterations, outputs, n_columns)
+    trees = _trees(document, wrapper.iterations, outputs)
     errors = np.zeros(outputs)
     if len(weights) or not sums_are_exact(trees, reading.base, "float32"):
         # A base that was transformed may differ by a unit in the last place.
@@ -249,9 +249,7 @@ def _structure(document: XGBoostDocument, wrapper: _Wrapper, reading: _Reading) 
     )
 
 
-def _trees(
-    document: XGBoostDocument, iterations: int, outputs: int, n_columns: int
-) -> tuple[Tree, ...]:
+def _trees(document: XGBoostDocument, iterations: int, outputs: int) -> tuple[Tree, ...]:
     groups, weights = document.numbers("tree_info"), document.weights
     used = document.n_trees
     if len(groups) != used or len(weights) not in (0, used):
@@ -261,7 +259,9 @@ def _trees(
         )
     if iterations:
         starts = document.numbers("iteration_indptr")
-        used = int(starts[iterations]) if iterations < len(starts) else used
+        # Files before 2.0 have no such list: every round has the same number of trees.
+        regular = iterations * outputs * document.parallel_trees
+        used = min(used, int(starts[iterations]) if iterations < len(starts) else regular)
     return tuple(
         _tree(
             document,
@@ -269,7 +269,6 @@ def _trees(
             int(groups[number]),
             float(weights[number]) if len(weights) else 1.0,
             outputs,
-            n_columns,
         )
         for number in range(used)
     )
@@ -281,16 +280,10 @@ def _tree(
     group: int,
     weight: float,
     outputs: int,
-    n_columns: int,
 ) -> Tree:
     stored = document.tree(number)
     leaf = stored.left == -1
     column = np.where(leaf, -1, stored.column)
-    if int(column.max(initial=-1)) >= n_columns:
-        raise ModelError(
-            f"{document.source}: tree {number} tests column {int(column.max())}, "
-            f"the model has {n_columns}"
-        )
     values = np.zeros((len(leaf), outputs))
     if stored.vectors is not None:
         # A leaf's vector has its number in the right child's place.
@@ -306,7 +299,7 @@ def _tree(
     if stored.categories:
         # Listed categories go right in XGBoost; in a `Tree` they go left.
         swap = np.zeros(len(leaf), dtype=np.bool_)
-        swap[[node for node in stored.categories if 0 <= node < len(leaf)]] = True
+        swap[list(stored.categories)] = True
         left, right = np.where(swap, right, left), np.where(swap, left, right)
         missing_left = missing_left ^ swap
     return build_tree(

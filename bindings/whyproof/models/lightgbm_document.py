@@ -191,6 +191,11 @@ class LightGBMDocument:
         }
         if sizes != {len(leaves) - 1}:
             raise ModelError(f"{self.source}: the arrays of tree {number} differ in length")
+        for children in (tree.left, tree.right):
+            if bool(((children >= len(leaves) - 1) | (children < -len(leaves))).any()):
+                raise ModelError(
+                    f"{self.source}: tree {number} refers to a node that does not exist"
+                )
         return tree
 
 

@@ -30,6 +30,8 @@ probability is larger than one minus it, or a value."""
 
 _FLOAT64, _NORMAL, _RAW = 1, 0, 1
 
+_ignore = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda message: None)
+
 
 def lightgbm_is_installed() -> bool:
     """Tell whether LightGBM's shared library can be found."""
@@ -166,4 +168,7 @@ def _library() -> ctypes.CDLL:
         raise MissingExtraError("lightgbm", "boosting", "run LightGBM models")
     library = ctypes.CDLL(str(path))
     library.LGBM_GetLastError.restype = ctypes.c_char_p
+    if "lightgbm" not in sys.modules:
+        # By default the library writes warnings to standard output, where results go.
+        library.LGBM_RegisterLogCallback(_ignore)
     return library

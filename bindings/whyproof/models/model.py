@@ -22,7 +22,10 @@ from whyproof.engine.domain import Domain
 from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.space import Points
 
-__all__ = ["Model", "Runtime", "fingerprint_of"]
+__all__ = ["MAX_COLUMNS", "Model", "Runtime", "fingerprint_of"]
+
+MAX_COLUMNS = 1_000_000
+"""Most columns of a model: a damaged number must not take all memory."""
 
 
 class Runtime(Protocol):
@@ -90,6 +93,11 @@ class Model:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.n_columns > MAX_COLUMNS:
+            raise UnsupportedError(
+                f"{self.source} says that it has {self.n_columns} columns; at most "
+                f"{MAX_COLUMNS} are supported"
+            )
         if self.names and len(self.names) != self.n_columns:
             raise DataError(
                 f"the model has {self.n_columns} columns but {len(self.names)} column names"

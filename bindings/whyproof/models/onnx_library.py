@@ -106,7 +106,9 @@ def _session(payload: bytes) -> Any:  # noqa: ANN401
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            payload, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's errors have no public base but Exception
         text = " ".join(str(error).split())
         raise ModelError(f"onnxruntime cannot run the ONNX file: {text[:200]}") from None

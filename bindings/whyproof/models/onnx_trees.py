@@ -58,13 +58,18 @@ def attributes_of(node: Any) -> dict[str, Any]:  # noqa: ANN401
 
     found: dict[str, Any] = {}
     for attribute in node.attribute:
+        # Names that are not UTF-8 come as bytes.
+        if not isinstance(attribute.name, str):
+            raise ModelError(f"an attribute of operator {node.op_type} has no readable name")
         value = onnx.helper.get_attribute_value(attribute)
         if isinstance(value, onnx.TensorProto):
             value = onnx.numpy_helper.to_array(value)
         elif isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         elif isinstance(value, list) and value and isinstance(value[0], bytes):
-            value = [item.decode("utf-8", "replace") for item in value]
+            value = [item.decode("utf-8", "replace") for item in value if isinstance(item, bytes)]
+        if isinstance(value, list) and any(isinstance(item, bytes) for item in value):
+            raise ModelError(f"attribute {attribute.name!r} of {node.op_type} is no text")
         found[attribute.name] = value
     return found
 

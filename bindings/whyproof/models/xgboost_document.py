@@ -93,6 +93,10 @@ class XGBoostDocument:
         if not _listed(trees):
             raise ModelError(f"{source} is no XGBoost model: it has no 'trees'")
         self._trees = trees
+        rounds = self.numbers("iteration_indptr")
+        whole = len(rounds) > 0 and int(rounds[0]) == 0 and int(rounds[-1]) == len(trees)
+        if len(rounds) and not (whole and bool((np.diff(rounds) >= 0).all())):
+            raise ModelError(f"{source}: iteration_indptr does not fit the {len(trees)} trees")
 
     @property
     def version(self) -> str:
@@ -136,6 +140,12 @@ class XGBoostDocument:
         return found
 
     @property
+    def parallel_trees(self) -> int:
+        """Number of trees per round and output."""
+        stated = str(self._mapping(self._model, "gbtree_model_param").get("num_parallel_tree"))
+        return max(1, int(stated)) if stated.isdecimal() else 1
+
+    @property
     def n_trees(self) -> int:
         """Number of trees in the file."""
         return len(self._trees)
@@ -156,6 +166,9 @@ class XGBoostDocument:
         entry = self._trees[number]
         if not isinstance(entry, dict):
             raise ModelError(f"{self.source}: tree {number} is not a tree")
+        # XGBoost puts each tree where its id says.
+        if entry.get("id", number) != number:
+            raise ModelError(f"{self.source}: tree {number} says that it is {entry.get('id')!r}")
 
         def integers(name: str) -> npt.NDArray[np.int64]:
             return self._numbers(entry, name, np.int64).astype(np.int64)
@@ -178,7 +191,39 @@ class XGBoostDocument:
         stated = str(self._mapping(entry, "tree_param").get("num_nodes", len(left)))
         if sizes != {len(left)} or stated != str(len(left)):
             raise ModelError(f"{self.source}: the arrays of tree {number} differ in length")
+        self._check_parents(integers("parents"), arrays, number)
+        self._check_splits(integers("split_type"), arrays, number)
         return arrays
+
+    def _check_parents(self, parents: npt.NDArray[np.int64], tree: TreeArrays, number: int) -> None:
+        """Compare parents with children: XGBoost trusts them blindly, and crashes."""
+        inner = np.flatnonzero(tree.left >= 0)
+        nodes = len(tree.left)
+        fits = len(parents) == nodes and bool(((parents[1:] >= 0) & (parents[1:] < nodes)).all())
+        for children in (tree.left[inner], tree.right[inner]):
+            inside = bool(((children > 0) & (children < nodes)).all())
+            fits = fits and inside and np.array_equal(parents[children], inner)
+        if not fits:
+            raise ModelError(f"{self.source}: parents and children of tree {number} do not fit")
+
+    def _check_splits(self, kinds: npt.NDArray[np.int64], tree: TreeArrays, number: int) -> None:
+        """Refuse splits on columns or of kinds that do not exist: XGBoost would crash."""
+        n_columns = self.integer("num_feature")
+        inner = tree.left >= 0
+        tested = tree.column[inner]
+        if bool(((tested < 0) | (tested >= n_columns)).any()):
+            raise ModelError(
+                f"{self.source}: tree {number} tests column {int(tested.max())}, "
+                f"the model has {n_columns}"
+            )
+        categorical = np.zeros(len(inner), dtype=np.bool_)
+        known = [node for node in tree.categories if node < len(inner)]
+        categorical[known] = True
+        stated = (kinds != 0) if len(kinds) else np.zeros(len(inner), dtype=np.bool_)
+        fits = len(stated) == len(inner) and set(kinds.tolist()) <= {0, 1}
+        fits = fits and len(known) == len(tree.categories)
+        if not fits or bool((categorical & inner != stated & inner).any()):
+            raise ModelError(f"{self.source}: the kinds of splits of tree {number} do not fit")
 
     def _categories(self, integers: Any, number: int) -> dict[int, frozenset[int]]:  # noqa: ANN401
         codes, nodes = integers("categories"), integers("categories_nodes")
@@ -187,11 +232,12 @@ class XGBoostDocument:
             raise ModelError(f"{self.source}: the categories of tree {number} differ in length")
         found: dict[int, frozenset[int]] = {}
         for node, start, size in zip(nodes.tolist(), starts.tolist(), sizes.tolist(), strict=True):
-            if start < 0 or size < 0 or start + size > len(codes):
+            listed = codes[max(0, start) : max(0, start + size)]
+            if node < 0 or len(listed) != size or bool(((listed < 0) | (listed > 2**24)).any()):
                 raise ModelError(
                     f"{self.source}: tree {number} refers to categories that do not exist"
                 )
-            found[node] = frozenset(codes[start : start + size].tolist())
+            found[node] = frozenset(listed.tolist())
         return found
 
     def _vectors(self, entry: Mapping[str, Any], number: int) -> npt.NDArray[np.float64] | None:
