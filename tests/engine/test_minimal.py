@@ -22,7 +22,7 @@ ALL = {
     "swift q=1": SwiftCXp(q=1, delta=0.0),
     "swift q=2": SwiftCXp(q=2, delta=0.9),
     "swift q=3": SwiftCXp(q=3, delta=0.4),
-    "witness timid": Witness(growth=1),
+    "witness lanes=2": Witness(lanes=2),
     "witness lanes=3": Witness(lanes=3),
     "witness lanes=9": Witness(lanes=9),
 }
@@ -129,7 +129,8 @@ def test_all_features_immutable() -> None:
 
 def test_order_says_what_goes_first() -> None:
     table = Table(2, [frozenset({0}), frozenset({1})])
-    for name, strategy in ALL.items():
+    one_at_a_time = {name: s for name, s in ALL.items() if "lanes" not in name}
+    for name, strategy in one_at_a_time.items():
         found = minimise(
             table.problem, TableOracle(table, "weak"), Kind.CXP, strategy=strategy, order=[1, 0]
         )

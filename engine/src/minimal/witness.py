@@ -11,26 +11,26 @@ The default.  Every answer is used in full:
 
 How many elements the next question leaves out follows from how strong the evidence is.
 After a yes whose support is smaller than the set asked about, what is left is likely needed:
-one element.  After a yes without such a gain four times as many as before, unless the search
-began with a gain.  A no that names
-several elements keeps them all aside until the set shrinks, so that the next
-question hits every dual set seen: a refusal costs one question and is never repeated.
+one element.  After a yes without such a gain twice as many as before, up to half of what is
+open.  After a no, only the elements of `D` are in doubt: they are bisected, until `D` is down
+to one of them, which is then necessary.
 
-This joins the use of counterexamples in OptUx and XReason (Ignatiev et al., AAAI 2022),
-model rotation (Belov and Marques-Silva, FMCAD 2011) and implicit hitting sets, over one
-monotone predicate, so that it serves AXp and CXp alike.  With an oracle of several lanes a
-round asks the block and single deletions together.
+This joins the use of counterexamples in OptUx and XReason (Ignatiev et al., AAAI 2022) and
+model rotation (Belov and Marques-Silva, FMCAD 2011) with progression (CAV 2013), over one
+monotone predicate, so that it serves AXp and CXp alike.  With an oracle of several lanes, a
+round asks about many blocks in place of one, and tests the elements that are given up
+last for being necessary, as SwiftCXp does with its blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
+from ..answers import Answer
 from ..space import FeatureSet
 from .predicate import Verdict, WeakExplanation
-from .result import MinimalSet, Strategy
+from .result import MinimalSet
 from .settle import settle
 
 __all__ = ["Witness"]
@@ -44,63 +44,38 @@ class Witness:
     ----------
     lanes
         Sets asked in one round; by default as many as the oracle decides at the
-        price of one.
-    growth
-        Factor by which the block grows after a yes without gain; 1 for single
-        deletions throughout.
+        price of one.  With more than one the order of candidates is a preference only.
     """
 
     lanes: int | None = None
-    growth: int = 4
 
     def __call__(
         self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int]
     ) -> MinimalSet:
         """Shrink `candidates`; as in `Strategy`."""
-        own = _own_search(predicate.oracle)
-        if own is not None:
-            return own(predicate, start, candidates)
-        width = predicate.lanes if self.lanes is None else self.lanes
-        run = _Run(predicate, start, candidates, width, self.growth)
+        run = _Run(predicate, start, candidates, self.lanes or predicate.lanes)
         while run.step():
             pass
-        return settle(predicate, run.verdict, {})
-
-
-def _own_search(oracle: object) -> Strategy | None:
-    """Return the strategy of an oracle that shares work between a search's questions.
-
-    Such an oracle has an attribute `search`; wrappers are looked through.
-    """
-    seen: object = oracle
-    while seen is not None:
-        search = getattr(seen, "search", None)
-        if search is not None:
-            return cast(Strategy, search)
-        seen = getattr(seen, "inner", None)
-    return None
+        return settle(predicate, run.verdict, run.necessity)
 
 
 class _Run:
+    """One search; `loose` are elements neither shown necessary nor given up, in order."""
+
     def __init__(
-        self,
-        predicate: WeakExplanation,
-        start: Verdict,
-        candidates: Sequence[int],
-        width: int,
-        growth: int,
+        self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int], width: int
     ) -> None:
         self.predicate = predicate
         self.verdict = start
         self.order = candidates
         self.width = width
         self.members = start.support & frozenset(candidates)
-        # Evidence that is strong from the start stays so: what is left is likely needed.
-        shrunk = len(self.members) < len(predicate.universe)
-        self.growth = 1 if shrunk else growth
-        self.block = 1 if shrunk or growth == 1 else max(1, len(self.members) // 2)
-        self.aside: FeatureSet = frozenset()
+        self.necessity: dict[int, Answer] = {}
         self.given_up: dict[int, FeatureSet] = {}
+        gained = len(self.members) < len(predicate.universe)
+        self.block = 1 if gained else len(self.members) // 2
+        self.refused: FeatureSet = frozenset()  # dual set in which a necessary element is sought
+        self.limit = len(self.members)  # larger blocks stayed unknown
 
     def step(self) -> bool:
         """Ask one round; false if nothing is left to ask."""
@@ -108,42 +83,59 @@ class _Run:
         loose = self._loose()
         if not loose:
             return False
-        block = [i for i in loose if i not in self.aside]
-        if not block:
-            self.aside, self.block, block = frozenset(), 1, loose
-        left_out = [frozenset(block[: self.block])]
-        singles = block if self.block == 1 else loose
-        left_out += [frozenset((i,)) for i in singles[self.block == 1 : self.width]]
-        verdicts = self.predicate.test([members - out for out in left_out[: self.width]])
-        accepted = [(v, out) for v, out in zip(verdicts, left_out, strict=False) if v.holds]
-        if accepted:
-            self._shrink(*min(accepted, key=lambda pair: len(pair[0].support)))
-        elif verdicts[0].holds is False and self.block > 1:
-            self.aside |= verdicts[0].support & members
-        for verdict, out in zip(verdicts, left_out, strict=False):
-            if verdict.holds is None:
-                self._give_up(out, members)
+        blocks = self._blocks(loose)
+        left_out = [loose[:size] for size in blocks]
+        if self.width > 1:
+            left_out += [[i] for i in loose[::-1] if [i] not in left_out][
+                : self.width - len(blocks)
+            ]
+        verdicts = self.predicate.test([members.difference(out) for out in left_out])
+        for out, verdict in zip(left_out, verdicts, strict=True):
+            if verdict.holds is False and len(out) == 1:
+                self.necessity[out[0]] = verdict.answer
+            elif verdict.holds is None:
+                self._unknown(out)
+        accepted = [k for k, verdict in enumerate(verdicts) if verdict.holds]
+        best = min(accepted, key=lambda k: len(verdicts[k].support), default=None)
+        refused = next((k for k in range(len(blocks)) if verdicts[k].holds is False), None)
+        if best is None:
+            self.block = max(1, blocks[0] // 2)
+            self.refused = verdicts[refused].support if refused is not None else frozenset()
+            return True
+        self.verdict, self.members = verdicts[best], verdicts[best].support
+        self.limit = len(self.members)
+        if len(members) - len(left_out[best]) > len(self.members):
+            self.block, self.refused = 1, frozenset()
+        elif refused is not None and best < refused:
+            self.refused = verdicts[refused].support
+        elif not self.refused:
+            self.block = 2 * len(left_out[best])
         return True
 
     def _loose(self) -> list[int]:
-        """Return what is neither necessary nor given up, in order."""
-        pinned = self.predicate.necessary(self.members)
-        unsettled = [i for i in self.order if i in self.members and i not in pinned]
+        settled = self.predicate.necessary(self.members) | self.necessity.keys()
+        unsettled = [i for i in self.order if i in self.members and i not in settled]
         if not self.given_up:
             return unsettled
         loose = [i for i in unsettled if i not in self.given_up]
-        if loose:
-            return loose
-        # What stayed unknown may be easier now that the set is smaller.
-        return [i for i in unsettled if self.given_up[i] != self.members]
+        # What stayed unknown may be easier once the set is smaller.
+        return loose or [i for i in unsettled if self.given_up[i] != self.members]
 
-    def _shrink(self, verdict: Verdict, left_out: FeatureSet) -> None:
-        gained = len(self.members) - len(left_out) - len(verdict.support)
-        self.block = 1 if gained else self.block * self.growth
-        self.verdict, self.members, self.aside = verdict, verdict.support, frozenset()
+    def _blocks(self, loose: list[int]) -> list[int]:
+        """Return how many of the first loose elements to leave out, ascending sizes."""
+        doubtful = [at for at, i in enumerate(loose) if i in self.refused]
+        if len(doubtful) < 2:
+            self.refused = frozenset()
+        if self.width == 1:
+            if self.refused:
+                return [min(doubtful[len(doubtful) // 2], self.limit)]
+            return [max(1, min(self.block, len(loose) // 2, self.limit))]
+        most = min(doubtful[-1] if self.refused else len(loose), self.limit)
+        count = (self.width + 1) // 2
+        return sorted({max(1, most * (k + 1) // count) for k in range(count)})
 
-    def _give_up(self, left_out: FeatureSet, members: FeatureSet) -> None:
-        if len(left_out) > 1:
-            self.block = 1
+    def _unknown(self, left_out: list[int]) -> None:
+        if len(left_out) == 1:
+            self.given_up[left_out[0]] = self.members
         else:
-            self.given_up |= dict.fromkeys(left_out, members)
+            self.limit = min(self.limit, len(left_out) - 1)
