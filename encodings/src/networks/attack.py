@@ -137,11 +137,11 @@ def _aimed(margins: Tensor, rank: int) -> Tensor:
 def _project(inputs: InputSet, here: Tensor, slope: Tensor | None = None) -> Tensor:
     """Bring points back into a ball or a budget."""
     if isinstance(inputs, Ball):
-        if inputs.norm == "l2":
-            size = here.norm(dim=1, keepdim=True)
-            return here * (inputs.radius * (1 - 1e-6) / size.clamp(min=inputs.radius)).clamp(max=1)
-        size = here.abs().sum(1, keepdim=True)
-        return here * (inputs.radius * (1 - 1e-6) / size.clamp(min=inputs.radius)).clamp(max=1)
+        order = 2 if inputs.norm == "l2" else 1
+        size: Tensor = torch.linalg.vector_norm(here, ord=order, dim=1, keepdim=True)
+        # A little inside, so that rounding to float32 does not leave the ball.
+        excess = size / (inputs.radius * (1 - 1e-6))
+        return torch.div(here, excess.clamp(min=1))
     if isinstance(inputs, Budget):
         gain = here.abs() if slope is None else -(here * slope)
         by = inputs.by_feature(gain.clamp(min=0)[:, None])[:, 0]

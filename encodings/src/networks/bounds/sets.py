@@ -179,7 +179,7 @@ class Ball(InputSet):
         if self.norm == "l1":
             dual = moving.abs().max(dim=-1).values
         else:
-            dual = moving.norm(dim=-1)
+            dual = torch.linalg.vector_norm(moving, dim=-1)
         box = self.terms(coefficients).sum(-1)
         return torch.maximum(box, -self.radius * dual)
 
