@@ -286,6 +286,10 @@ def test_a_live_model_and_a_table_are_enough(path: Path) -> None:
                 assert margin >= 0
     for row in (0, 100):
         assert all(a & c for a in axps[row] for c in cxps[row])
+    resumed = path.with_name("resumed.db")
+    for limit in (3, 7, None):
+        audit(model, x, resumed, rows=[0, 100], limit=limit)
+    assert contents(resumed) == contents(path)
     before = path.read_bytes()
     with pytest.raises(DataError, match="row 999"):
         audit(model, x, path, rows=[999])

@@ -59,7 +59,7 @@ class RowSection:
     alone
         Features that can change the decision alone.
     idle
-        If complete: features in no explanation.
+        If complete: features that may change but stand in no explanation.
     sizes
         Number of AXps and CXps by size.
     weak
@@ -242,7 +242,7 @@ def _section(store: Store, subject: Subject, stored: StoredRow, show: int) -> Ro
         by_kind["cxp"][:show],
         [(name, share) for name, share in ranked if share.found > 0],
         [subject.names[i] for i in alone],
-        [n for i, n in enumerate(subject.names) if complete and i not in appearing],
+        [subject.names[i] for i in sorted(subject.mutable - appearing)] if complete else [],
         {kind: Counter(len(v.indices) for v in found) for kind, found in by_kind.items()},
         sum(view.status != "minimal" for view in views),
         appearing,
