@@ -19,6 +19,9 @@ __all__ = ["argument_names"]
 
 _PREFIXES = ("pre_", "post_")
 
+_DEEPEST = 100
+"""Longest chain of predicates that is followed for a name."""
+
 
 def argument_names(
     program: Program, head: Call, given: Mapping[str, Sequence[str]]
@@ -48,7 +51,7 @@ def argument_names(
                 head.position,
             )
         return names
-    found = _names(program, (head.name, arity), set())
+    found = _Names(program).of((head.name, arity))
     missing = [str(k + 1) for k in range(arity) if not found[k]]
     if missing:
         raise RuleError(
@@ -66,54 +69,75 @@ def argument_names(
     return tuple(next(iter(candidates)) for candidates in found)
 
 
-def _names(program: Program, signature: Signature, seen: set[Signature]) -> list[set[str]]:
-    """Collect the names of each argument from uses and from the predicate's own clauses."""
-    found: list[set[str]] = [set() for _ in range(signature[1])]
-    if signature in seen:
+class _Names:
+    """Names of arguments by predicate, each predicate looked at once."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._found: dict[Signature, list[set[str]]] = {}
+        self._depth = 0
+        self._defined = {signature_of(clause.head) for clause in program.clauses}
+        self._uses: dict[Signature, list[Clause]] = {}
+        for clause in program.clauses:
+            goals = [clause.head, *(goal for goal, _ in walk(clause.body))]
+            for signature in {signature_of(goal) for goal in goals} - {None}:
+                if signature is not None:
+                    self._uses.setdefault(signature, []).append(clause)
+
+    def of(self, signature: Signature) -> list[set[str]]:
+        """Collect the names of each argument from uses and from the predicate's clauses."""
+        if signature in self._found:
+            return self._found[signature]
+        if self._depth > _DEEPEST:
+            return [set() for _ in range(signature[1])]
+        self._depth += 1
+        found = self._found[signature] = [set[str]() for _ in range(signature[1])]
+        for clause in self._uses.get(signature, []):
+            variables = self._variables(clause, signature)
+            goals = [clause.head, *(goal for goal, _ in walk(clause.body))]
+            for use in goals:
+                if not isinstance(use, Call) or signature_of(use) != signature:
+                    continue
+                for k, argument in enumerate(use.arguments):
+                    if isinstance(argument, Variable):
+                        found[k] |= variables.get(argument.name, set())
+        self._depth -= 1
         return found
-    seen = seen | {signature}
-    for clause in program.clauses:
-        uses = [clause.head] if signature_of(clause.head) == signature else []
-        uses += [goal for goal, _ in walk(clause.body) if signature_of(goal) == signature]
-        if not uses:
-            continue
-        variables = _variables(program, clause, seen)
-        for use in uses:
-            arguments = use.arguments if isinstance(use, Call) else ()
-            for k, argument in enumerate(arguments):
-                if isinstance(argument, Variable):
-                    found[k] |= variables.get(argument.name, set())
-    return found
 
+    def _variables(self, clause: Clause, asked: Signature) -> dict[str, set[str]]:
+        """Collect what the body of a clause calls its variables."""
+        names: dict[str, set[str]] = {}
+        for goal, _ in walk(clause.body):
+            if not isinstance(goal, Call):
+                continue
+            signature = (goal.name, len(goal.arguments))
+            hint = _hint(goal)
+            if hint is not None:
+                names.setdefault(hint[0], set()).add(hint[1])
+            elif signature in self._defined:
+                if signature != asked:
+                    self._of_call(goal, names)
+            elif signature[1] == 2 and isinstance(goal.arguments[1], Variable):
+                names.setdefault(goal.arguments[1].name, set()).add(goal.name)
+        return names
 
-def _variables(program: Program, clause: Clause, seen: set[Signature]) -> dict[str, set[str]]:
-    """Collect what the body of a clause calls its variables."""
-    names: dict[str, set[str]] = {}
-    for goal, _ in walk(clause.body):
-        if not isinstance(goal, Call):
-            continue
-        hint = _hint(goal)
-        if hint is not None:
-            names.setdefault(hint[0], set()).add(hint[1])
-        elif len(goal.arguments) > 2 and signature_of(goal) not in seen:
-            for argument, inner in zip(
-                goal.arguments, _names(program, (goal.name, len(goal.arguments)), seen), strict=True
-            ):
-                if isinstance(argument, Variable) and inner:
-                    names.setdefault(argument.name, set()).update(inner)
-    return names
+    def _of_call(self, goal: Call, names: dict[str, set[str]]) -> None:
+        for argument, known in zip(
+            goal.arguments, self.of((goal.name, len(goal.arguments))), strict=True
+        ):
+            if isinstance(argument, Variable) and known:
+                names.setdefault(argument.name, set()).update(known)
 
 
 def _hint(goal: Call) -> tuple[str, str] | None:
+    """Return variable and feature for ``f_domain(sex, A)``, ``pre_sex(A)``, ``post_sex(A)``."""
     match goal.arguments:
-        case (Constant(value=str(feature)), Variable(name=variable)):
-            return (variable, feature) if goal.name == "f_domain" else None
+        case (Constant(value=str(feature)), Variable(name=variable)) if goal.name == "f_domain":
+            return variable, feature
         case (Variable(name=variable),):
             for prefix in _PREFIXES:
                 if goal.name.startswith(prefix):
                     return variable, goal.name.removeprefix(prefix)
             return None
-        case (_, Variable(name=variable)) if not goal.name.startswith(("lite_", "not_", "compare")):
-            return variable, goal.name
         case _:
             return None

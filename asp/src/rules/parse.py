@@ -186,7 +186,7 @@ class _Parser:
             members = self._pool()
             if members is not None:
                 if operator not in (Operator.EQ, Operator.NE):
-                    raise RuleError("a set of values allows = and != only", self._token.position)
+                    raise RuleError("a set of values allows = and != only", token.position)
                 return Membership(left, members, operator is Operator.NE, token.position)
         return Comparison(left, operator, self._term(), token.position)
 

@@ -7,6 +7,7 @@ feature name.  `read_heads` reads rules whose heads are any literals, as causal 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from .literal import Literal, Operator
@@ -21,6 +22,8 @@ from .translate import Binding, FeatureValue, Row, Signature, Unfolder, signatur
 from .values import Value
 
 __all__ = ["decisions_of", "read_heads", "read_rules", "rules_of"]
+
+_EXCEPTION = re.compile(r"ab\d*\Z")
 
 
 def read_rules(
@@ -80,6 +83,8 @@ def decisions_of(
     unfolder = Unfolder(program, features)
     name = _target(program, target, program.file)
     clauses = [c for c in program.clauses if _concludes(c.head, name)]
+    for clause in program.clauses:
+        _refuse_other_heads(clause, name)
     fallback: Clause | None = None
     order = ranked_order(clauses, name)
     if order is not None:
@@ -236,6 +241,21 @@ def _concludes(head: Goal | None, target: str) -> bool:
             return False
 
 
+def _refuse_other_heads(clause: Clause, target: str) -> None:
+    """Refuse ``label != p`` and the like, which decide nothing."""
+    head = clause.head
+    if isinstance(head, Not):
+        head = head.goals[0]
+    elif isinstance(head, Comparison) and head.operator is Operator.EQ:
+        return
+    if isinstance(head, (Comparison, Membership)) and (
+        isinstance(head.left, Constant) and head.left.value == target
+    ):
+        raise RuleError(
+            f"this head does not decide {target!r}; conclude {target} = value", clause.position
+        )
+
+
 def _target(program: Program, target: str | None, file: str) -> str:
     used = {name for name, _ in _used(program)}
     found = dict[str, None]()
@@ -258,6 +278,9 @@ def _target(program: Program, target: str | None, file: str) -> str:
         return target
     if not every:
         raise RuleError(f"{file} holds no rules")
+    decisions = [name for name in found if not _EXCEPTION.match(name)]
+    if len(decisions) == 1:
+        return decisions[0]
     if len(found) != 1:
         shown = ", ".join(found or every)
         raise RuleError(f"{file}: rules for several targets ({shown}); say which is meant")

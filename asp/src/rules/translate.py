@@ -41,6 +41,9 @@ Signature = tuple[str, int]
 _MOST_ALTERNATIVES = 10_000
 """Most bodies that one clause may unfold to."""
 
+_DEEPEST = 100
+"""Deepest nesting of predicates, or of negations."""
+
 _FLIPPED = {
     Operator.LT: Operator.GT,
     Operator.LE: Operator.GE,
@@ -98,6 +101,7 @@ class Unfolder:
             if signature is not None:
                 self.definitions.setdefault(signature, []).append(clause)
         self._open: list[Signature] = []
+        self._negations = 0
 
     def bodies(self, clause: Clause, bound: Mapping[str, Binding]) -> list[Body]:
         """Return the bodies whose disjunction is the clause's body.
@@ -181,7 +185,12 @@ class Unfolder:
     def _negation(self, goal: Not, bound: Environment) -> list[Body]:
         literals = list[Literal]()
         exceptions = list[Body]()
-        for body in self._conjunction(goal.goals, dict(bound)):
+        self._negations += 1
+        if self._negations > _DEEPEST:
+            raise RuleError(f"negations are nested deeper than {_DEEPEST}", goal.position)
+        bodies = self._conjunction(goal.goals, dict(bound))
+        self._negations -= 1
+        for body in bodies:
             if not body.exceptions and len(body.literals) == 1:
                 literals.append(body.literals[0].complement)
             elif body.literals or body.exceptions:
@@ -264,6 +273,10 @@ class Unfolder:
             hint = did_you_mean(name, known) if known else ""
             raise RuleError(
                 f"no rule defines {what}, and it compares no feature{hint}", goal.position
+            )
+        if len(self._open) > _DEEPEST:
+            raise RuleError(
+                f"predicates are nested deeper than {_DEEPEST}; use fewer levels", goal.position
             )
         if signature in self._open:
             cycle = " -> ".join([*(n for n, _ in self._open[self._open.index(signature) :]), name])
