@@ -36,7 +36,7 @@ from whyproof.engine.minimal.result import MinimalSet
 from whyproof.engine.space import FeatureSet
 
 from .attack import AttackOptions
-from .bounds.sets import Box, Budget
+from .bounds.sets import Budget
 from .bounds.slopes import Ascent
 from .neighbourhood import Play
 from .oracle import NetworkOracle
@@ -181,23 +181,8 @@ class _Run:
         return answer
 
     def _budget(self, rest: Tensor, sizes: Sequence[int]) -> tuple[Play, Budget]:
-        place = self.oracle.place
-        play = place.play(self.free | rest)
-        box = place.box(play, (self.free | rest)[None])
-        if not isinstance(box, Box):
-            raise TypeError("budgets are supported in boxes only")
-        n = len(sizes)
-        free = (self.free & self.movable)[play.features].to(place.dtype)[None].expand(n, -1)
-        chosen = rest[play.features].to(place.dtype)[None].expand(n, -1)
-        sets = Budget(
-            box.lower.expand(n, -1),
-            box.upper.expand(n, -1),
-            play.owner,
-            free,
-            chosen,
-            torch.tensor(list(sizes), device=place.device),
-        )
-        return play, sets
+        candidates = frozenset(rest.nonzero().ravel().tolist())
+        return self.oracle.budgets(self.freed(), candidates, sizes)
 
     def _knapsack(self, hidden: Ascent | None) -> None:
         """Free greedy knapsacks under linear bounds while it gains."""

@@ -31,6 +31,7 @@ from whyproof.engine.space import FeatureSet
 
 from .attack import AttackOptions
 from .bounds.sets import Box
+from .bounds.slopes import Ascent
 from .oracle import NetworkOracle
 
 __all__ = ["SharedTree", "grade", "sensitivity", "shrink"]
@@ -196,8 +197,9 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> tuple[i
     """Return the largest m for which no counterexample moves at most m of the members.
 
     Every contrastive explanation inside the members then has more than m elements; with
-    ``m = len(members) - 1`` the set is minimal.  The search doubles m from the most that one
-    linear bound proves, and halves the step when a tree runs out of time.
+    ``m = len(members) - 1`` the set is minimal.  One batch of linear bounds finds where to
+    start; from there trees climb by a third of what is left, and halve the step when
+    one runs out of time.
 
     Parameters
     ----------
@@ -207,20 +209,37 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> tuple[i
         A weak contrastive explanation.
     seconds
         Processor seconds in all.
+
+    Returns
+    -------
+    m, proof
+        Zero and `None` if nothing was shown.
     """
     clock = oracle.clock
     deadline = clock() + seconds
-    low, high = 0, len(members)
-    proof: Answer | None = None
-    attempt = max(1, len(members) // 2)
-    while high - low > 1:
-        left = deadline - clock()
-        if left <= 0:
-            break
-        answer = oracle.at_most(members, attempt, left / 2)
+    low, proof = _first_grade(oracle, members)
+    high, step = len(members), max(1, (len(members) - low) // 3)
+    while high - low > 1 and (left := deadline - clock()) > 0:
+        attempt = min(low + step, high - 1)
+        answer = oracle.at_most(members, attempt, left)
         if isinstance(answer, Entailed):
             low, proof = attempt, answer
-        else:
-            high = attempt
-        attempt = (low + high) // 2 if high - low > 1 else low
+            step = max(1, (high - low) // 3)
+            continue
+        if isinstance(answer, Counterexample):
+            high = min(attempt, len(answer.moved))
+        step = max(1, (min(high, attempt) - low) // 2)
     return low, proof
+
+
+def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, Answer | None]:
+    """Return what linear bounds alone prove, for several m in one batch."""
+    n = len(members)
+    sizes = sorted({max(1, n * part // 8) for part in range(1, 8)})
+    play, sets = oracle.budgets(frozenset(), members, sizes)
+    found = oracle.bound(play, sets, hidden=Ascent(steps=8), scores=Ascent(steps=15))
+    best, proof = 0, None
+    for m, margin in zip(sizes, found.margin.tolist(), strict=True):
+        if margin > oracle.precision:
+            best, proof = m, Entailed(core=oracle.problem.universe - members, margin=margin)
+    return best, proof

@@ -36,6 +36,7 @@ from whyproof.engine.answers import (
 )
 from whyproof.engine.budget import Meter
 from whyproof.engine.facts import Facts
+from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.minimal.result import Strategy
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
@@ -363,7 +364,7 @@ class NetworkOracle:
         play = self.place.play(mask[0])
         inputs = self.place.box(play, mask)
         if not isinstance(inputs, Box):
-            raise TypeError("deletions share a tree in boxes only")
+            raise UnsupportedError("deletions share a tree in linf regions and boxes only")
         goal = Deletions(inputs, play.owner, len(play.features))
         return self._shared(play, goal, seconds)
 
@@ -371,7 +372,7 @@ class NetworkOracle:
         self, free: FeatureSet, candidates: FeatureSet, seconds: float | None = None
     ) -> Shared:
         """Ask for every candidate whether the decision can change when it is freed too."""
-        play, inputs = self._budget(free, candidates, 1)
+        play, inputs = self.budgets(free, candidates, [1])
         return self._shared(play, Extensions(inputs), seconds, candidates)
 
     def at_most(self, candidates: FeatureSet, m: int, seconds: float | None = None) -> Answer:
@@ -380,7 +381,7 @@ class NetworkOracle:
         `Entailed` shows that every contrastive explanation inside the candidates has
         more than `m` elements; its core is everything else.
         """
-        play, inputs = self._budget(frozenset(), candidates, m)
+        play, inputs = self.budgets(frozenset(), candidates, [m])
         result, found = self._grow(play, Single(inputs), seconds)
         if found:
             return next(iter(found.values()))
@@ -388,15 +389,27 @@ class NetworkOracle:
             return self._entailed(candidates, result.margin)
         return _unknown(result)
 
-    def _budget(self, free: FeatureSet, candidates: FeatureSet, m: int) -> tuple[Play, Budget]:
+    def budgets(
+        self, free: FeatureSet, candidates: FeatureSet, sizes: Sequence[int]
+    ) -> tuple[Play, Budget]:
+        """Return the sets "some features free, and at most m candidates", for several m."""
         masks = self.place.mask([free, candidates - free])
         play = self.place.play(masks.any(0))
         box = self.place.box(play, masks.any(0)[None])
         if not isinstance(box, Box):
-            raise TypeError("budgets are supported in boxes only")
+            raise UnsupportedError(
+                "budgets of features are supported for linf regions and boxes only"
+            )
+        n = len(sizes)
         chosen = masks[:, play.features].to(self.place.dtype)
-        budget = torch.tensor([m], device=self.place.device)
-        sets = Budget(box.lower, box.upper, play.owner, chosen[:1], chosen[1:], budget)
+        sets = Budget(
+            box.lower.expand(n, -1),
+            box.upper.expand(n, -1),
+            play.owner,
+            chosen[:1].expand(n, -1),
+            chosen[1:].expand(n, -1),
+            torch.tensor(list(sizes), device=self.place.device),
+        )
         return play, sets
 
     def _shared(

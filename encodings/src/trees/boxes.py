@@ -80,17 +80,30 @@ class LeafBoxes:
     values: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, ensemble: TreeEnsemble, space: FeatureSpace) -> LeafBoxes:
+    def of(
+        cls,
+        ensemble: TreeEnsemble,
+        space: FeatureSpace,
+        columns: tuple[ColumnCells, ...] | None = None,
+    ) -> LeafBoxes:
         """Cut an ensemble over a space into boxes.
+
+        Parameters
+        ----------
+        ensemble, space
+            What to cut.
+        columns
+            Cells to use; those that the domains leave if not given.
 
         Raises
         ------
         DataError
             If a column's domain does not fit its splits.
         """
-        columns = tuple(
-            column_cells(ensemble, i, column.domain) for i, column in enumerate(space.columns)
-        )
+        if columns is None:
+            columns = tuple(
+                column_cells(ensemble, i, column.domain) for i, column in enumerate(space.columns)
+            )
         sizes = [len(cells) for cells in columns]
         builder = _Builder(columns, sizes)
         trees = tuple(builder.tree(number, tree) for number, tree in enumerate(ensemble.trees))

@@ -107,6 +107,23 @@ class ColumnCells:
                 return i
         raise DataError(f"the value {value!r} is not in {self.domain.describe()}")
 
+    def only(self, kept: Sequence[int]) -> ColumnCells:
+        """Return the column with some of its cells, in the order they have."""
+        keep = sorted(kept)
+
+        def narrowed(runs: Runs) -> Runs:
+            left = np.zeros(len(self.cells), dtype=np.bool_)
+            for first, end in runs:
+                left[first:end] = True
+            return _runs(left[keep])
+
+        return ColumnCells(
+            tuple(self.cells[i] for i in keep),
+            self.domain,
+            self.input_type,
+            {key: narrowed(runs) for key, runs in self.splits.items()},
+        )
+
     def edges(self) -> npt.NDArray[np.float64]:
         """Return the smallest and the largest value of each numeric cell on the grid.
 

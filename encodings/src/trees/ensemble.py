@@ -28,6 +28,8 @@ import numpy.typing as npt
 from whyproof.engine.errors import ModelError
 from whyproof.engine.space import Point, Points
 
+from .flat import FlatTrees
+
 __all__ = ["ZERO_SIZE", "DecisionRule", "InputType", "Tree", "TreeEnsemble", "within_zero"]
 
 InputType = Literal["float32", "float64"]
@@ -217,6 +219,13 @@ class TreeEnsemble:
         """Number of sums."""
         return len(self.base)
 
+    @cached_property
+    def _flat(self) -> FlatTrees:
+        return FlatTrees(self.trees)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_flat"}
+
     def cast(self, points: Points) -> Points:
         """Round points to the model's input type, as float64."""
         if self.input_type == "float64":
@@ -226,31 +235,30 @@ class TreeEnsemble:
 
     def apply(self, points: Points) -> npt.NDArray[np.intp]:
         """Return the leaf reached in each tree, shape ``(rows, trees)``."""
-        cast = self.cast(points)
         if not self.trees:
             return np.zeros((len(points), 0), dtype=np.intp)
-        return np.stack([tree.apply(cast) for tree in self.trees], axis=1)
+        return np.asarray(self._flat.apply(self.cast(points)) - self._flat.starts, dtype=np.intp)
 
     def sums(self, points: Points) -> npt.NDArray[np.float64]:
         """Return the scores in float64, shape ``(rows, outputs)``."""
+        terms = self.terms(points)
         total = np.zeros((len(points), self.n_outputs))
-        cast = self.cast(points)
-        for tree in self.trees:
-            total += tree.values[tree.apply(cast)]
+        for number in range(len(self.trees)):
+            total += terms[:, number]
         return np.asarray(self.base + total / self.divisor)
+
+    def terms(self, points: Points) -> npt.NDArray[np.float64]:
+        """Return the leaf values that add up, shape ``(rows, trees, outputs)``."""
+        if not self.trees:
+            return np.zeros((len(points), 0, self.n_outputs))
+        return np.asarray(self._flat.values[self._flat.apply(self.cast(points))])
 
     def exact_sums(self, point: Point) -> tuple[Fraction, ...]:
         """Return the scores of one point as exact rationals, one per output."""
-        leaves = self.apply(point[None])[0]
+        terms = self.terms(point[None])[0]
         return tuple(
             Fraction(float(self.base[k]))
-            + sum(
-                (
-                    Fraction(float(tree.values[leaf, k]))
-                    for tree, leaf in zip(self.trees, leaves, strict=True)
-                ),
-                Fraction(0),
-            )
+            + sum((Fraction(value) for value in terms[:, k].tolist() if value), Fraction(0))
             / self.divisor
             for k in range(self.n_outputs)
         )

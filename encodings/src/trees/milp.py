@@ -31,7 +31,7 @@ from whyproof.engine.space import FeatureSet
 from .boxes import Cells, LeafBoxes
 from .ensemble import TreeEnsemble
 from .objective import objectives
-from .oracle import allowed_cells
+from .reach import within_region
 
 __all__ = ["Optimum", "TreeMilp", "TreeMilpOracle"]
 
@@ -211,10 +211,11 @@ class TreeMilpOracle:
         if not problem.region.is_box:
             raise UnsupportedError("the tree program knows boxes and linf balls only")
         self.problem = problem
-        self.milp = milp or TreeMilp(LeafBoxes.of(ensemble, problem.space))
-        boxes = self.milp.boxes
-        self._cells = boxes.locate(problem.instance)
-        self._lower, self._upper = allowed_cells(boxes, problem, self._cells)
+        milp = milp or TreeMilp(LeafBoxes.of(ensemble, problem.space))
+        narrow = within_region(milp.boxes, problem)
+        self.milp = milp if narrow.boxes is milp.boxes else TreeMilp(narrow.boxes)
+        boxes, self._cells = narrow.boxes, narrow.cells
+        self._lower, self._upper = narrow.lower, narrow.upper
         self._limits = problem.region.limits(problem.space, problem.instance)
         self._goals: list[tuple[npt.NDArray[np.float64], float, float]] = []
         for objective in objectives(ensemble, problem.question, problem.prediction):

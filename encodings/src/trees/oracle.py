@@ -29,10 +29,11 @@ from whyproof.engine.question import KeepMargin, ReachClass
 from whyproof.engine.space import FeatureSet
 
 from .bound import IntervalBound, blocking_features, feature_matrix
-from .boxes import Cells, LeafBoxes
+from .boxes import LeafBoxes
 from .ensemble import DecisionRule, TreeEnsemble
 from .objective import Objective, objectives
 from .program import TreeProgram, WeightedScore
+from .reach import within_region
 from .revert import Reverter
 
 if TYPE_CHECKING:
@@ -121,12 +122,14 @@ class TreeOracle:
             )
         self.problem = problem
         self.focus: Kind | None = None
-        self.program = program or TreeProgram(LeafBoxes.of(ensemble, problem.space))
-        boxes = self.program.boxes
+        program = program or TreeProgram(LeafBoxes.of(ensemble, problem.space))
+        narrow = within_region(program.boxes, problem)
+        # A region that leaves gaps between cells gets boxes of its own.
+        self.program = program if narrow.boxes is program.boxes else TreeProgram(narrow.boxes)
+        boxes, lower, upper = narrow.boxes, narrow.lower, narrow.upper
         self._divisor = ensemble.divisor
-        self._cells = boxes.locate(problem.instance)
+        self._cells = narrow.cells
         self._limits = problem.region.limits(problem.space, problem.instance)
-        lower, upper = allowed_cells(boxes, problem, self._cells)
         blocks, dead = blocking_features(boxes, self._cells, lower, upper)
         self._goals = [
             self._goal(ensemble, objective)
@@ -379,28 +382,3 @@ def _without_prefixes(
     matrix = np.repeat(fixed[:, None], len(features), axis=1)
     matrix[features] = np.tri(len(features), k=-1, dtype=np.float32)
     return matrix
-
-
-def allowed_cells(
-    boxes: LeafBoxes, problem: ExplanationProblem, cells: Cells
-) -> tuple[Cells, Cells]:
-    """Return the cells that the region leaves to each free column, end excluded.
-
-    They are contiguous: a restricted column cannot become missing, and a missing value
-    under a restriction cannot become present.
-    """
-    lower = np.zeros_like(cells)
-    upper = boxes.n_cells.copy()
-    low, high = problem.region.limits(problem.space, problem.instance)
-    for i in np.flatnonzero(problem.region.restricted(problem.space)):
-        column, value = boxes.columns[i], problem.instance[i]
-        if math.isnan(float(value)) or math.isnan(low[i]):
-            lower[i], upper[i] = cells[i], cells[i] + 1
-            continue
-        held = [
-            k
-            for k, cell in enumerate(column.cells)
-            if not cell.is_missing and column.pick(k, float(value), low[i], high[i]) is not None
-        ]
-        lower[i], upper[i] = held[0], held[-1] + 1
-    return lower, upper
