@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.engine.errors import ModelError
 from whyproof.models.build import boundaries_below, boundaries_up_to, build_tree
-from whyproof.models.flat import FlatTrees
 from whyproof.models.rounding import deciding_slack, summation_errors, sums_are_exact
 from whyproof.models.simulate import SimulatedRuntime
 from whyproof.models.ubjson import read_ubjson
@@ -76,17 +75,18 @@ def random_points(random: np.random.Generator, rows: int) -> np.ndarray:
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), double=st.booleans())
-def test_flat_trees_reach_the_same_leaves(seed: int, double: bool) -> None:
+def test_an_ensemble_reaches_the_leaves_of_its_trees(seed: int, double: bool) -> None:
     random = np.random.default_rng(seed)
-    trees = tuple(
-        random_tree(random, 1, random.standard_normal) for _ in range(int(random.integers(0, 5)))
-    )
+    count = int(random.integers(0, 5))
+    trees = tuple(random_tree(random, 1, random.standard_normal) for _ in range(count))
     kind = "float64" if double else "float32"
     ensemble = TreeEnsemble(3, trees, np.zeros(1), DecisionRule.VALUE, input_type=kind)
     points = random_points(random, 40)
-    flat = FlatTrees(ensemble)
-    starts = np.cumsum([0, *(tree.n_nodes for tree in trees)])[: len(trees)]
-    assert np.array_equal(flat.apply(points), ensemble.apply(points) + starts)
+    leaves = ensemble.apply(points)
+    terms = ensemble.terms(points)
+    for number, tree in enumerate(trees):
+        assert np.array_equal(leaves[:, number], tree.apply(ensemble.cast(points)))
+        assert np.array_equal(terms[:, number], tree.values[leaves[:, number]])
 
 
 @settings(max_examples=60)

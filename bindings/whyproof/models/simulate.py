@@ -8,7 +8,6 @@ with the base, as XGBoost and LightGBM do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.engine.classifier import Predictions
 from whyproof.engine.space import Points
 
-from .flat import FlatTrees
 from .rounding import Precision
 
 __all__ = ["SimulatedRuntime"]
@@ -46,14 +44,10 @@ class SimulatedRuntime:
         """State what is simulated."""
         return f"own {self.precision} simulation of {self.label}"
 
-    @cached_property
-    def _flat(self) -> FlatTrees:
-        return FlatTrees(self.structure)
-
     def sums(self, points: Points) -> npt.NDArray[np.float64]:
         """Return sums, each addition rounded, shape ``(rows, outputs)``."""
         structure = self.structure
-        terms = self._flat.values[self._flat.apply(points)]
+        terms = structure.terms(points)
         start = structure.base if structure.divisor == 1 else np.zeros_like(structure.base)
         base = np.broadcast_to(start, (len(points), 1, structure.n_outputs))
         # accumulate adds in order, whereas sum would pair terms.
