@@ -47,7 +47,7 @@ def boundaries_up_to(
             return np.nextafter(thresholds, np.inf)
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
-    above = np.where(nearest > thresholds, nearest, np.nextafter(nearest, np.float32(np.inf)))
+        above = np.where(nearest > thresholds, nearest, np.nextafter(nearest, np.float32(np.inf)))
     return above.astype(np.float64)
 
 
@@ -59,7 +59,7 @@ def boundaries_below(
         return thresholds
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
-    above = np.where(nearest < thresholds, np.nextafter(nearest, np.float32(np.inf)), nearest)
+        above = np.where(nearest < thresholds, np.nextafter(nearest, np.float32(np.inf)), nearest)
     return above.astype(np.float64)
 
 
