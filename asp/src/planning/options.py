@@ -85,7 +85,8 @@ class PlanOptions:
         for name, kind in (("objective", Objective), ("effects", Effects), ("start", StartPolicy)):
             given = getattr(self, name)
             if given not in list(kind):
-                raise InputError(f"no {name} {given!r}{did_you_mean(str(given), [k.value for k in kind])}")
+                hint = did_you_mean(str(given), [member.value for member in kind])
+                raise InputError(f"no {name} {given!r}{hint}")
             object.__setattr__(self, name, kind(given))
         for name in ("horizon", "extra", "diverse", "max_states"):
             if getattr(self, name) < 0:

@@ -117,6 +117,17 @@ class PathSolver:
         if "ask" in self._parts:
             self._control.assign_external(_at("query", length), True)
 
+    def ground_states(self, number: int, parts: Sequence[str] = ()) -> None:
+        """Ground several time points that are no steps of each other."""
+        for time in range(number):
+            at = clingo.Number(time)
+            self._control.ground([(part, [at]) for part in ("state", *parts)])
+        self.length = number - 1
+
+    def ground_part(self, part: str) -> None:
+        """Ground a program part without parameters."""
+        self._control.ground([(part, [])])
+
     def assign(self, name: str, arguments: Sequence[int], value: bool | None) -> None:
         """Set an external atom; `None` leaves it to assumptions."""
         self._control.assign_external(_function(name, arguments), value)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from whyproof.asp.worlds.feature import Change
 from whyproof.asp.worlds.problem import CellState, Problem, bits
 
-__all__ = ["actions", "is_transition", "successors", "unfounded"]
+__all__ = ["actions", "foundations", "is_transition", "successors", "unfounded"]
 
 
 def actions(problem: Problem, state: CellState) -> Iterator[tuple[int, int]]:
@@ -100,7 +100,17 @@ def unfounded(problem: Problem, start: CellState, after: CellState, action: int)
     moved = {v for v in range(len(start)) if start[v] != after[v]}
     if action in moved:
         return moved
-    unexplained = set(moved)
+    return moved - set(foundations(problem, start, after))
+
+
+def foundations(problem: Problem, start: CellState, after: CellState) -> dict[int, int]:
+    """Return for each variable that was forced the number of the causal rule that forces it.
+
+    Variables come in a well-founded order: the rule of each rests on features that did not
+    move or come earlier.
+    """
+    unexplained = {v for v in range(len(start)) if start[v] != after[v]}
+    found: dict[int, int] = {}
     progress = True
     while progress and unexplained:
         progress = False
@@ -113,8 +123,9 @@ def unfounded(problem: Problem, start: CellState, after: CellState, action: int)
                 and _counts(problem, number, after, unexplained)
             ):
                 unexplained.discard(head)
+                found[head] = number
                 progress = True
-    return unexplained
+    return found
 
 
 def _counts(problem: Problem, number: int, after: CellState, unexplained: set[int]) -> bool:
