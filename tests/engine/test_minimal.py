@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_oracle import ForgetfulOracle, Table, TableOracle, random_table
 
-from whyproof.engine.answers import Counterexample, Entailed, Unknown, UnknownReason
-from whyproof.engine.budget import Budget
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.facts import Facts
 from whyproof.engine.minimal import STRATEGIES, SwiftCXp, Witness
 from whyproof.engine.minimise import minimise
 from whyproof.engine.oracle import Replayed
+from whyproof.engine.space import FeatureSet
 
 ALL = {
     **STRATEGIES,
@@ -180,3 +183,32 @@ def test_bad_names_are_refused_with_a_hint() -> None:
         minimise(table.problem, TableOracle(table), Kind.AXP, strategy="deletoin")
     with pytest.raises(DataError, match="feature index 7 does not exist"):
         minimise(table.problem, TableOracle(table), Kind.AXP, order=[7])
+
+
+class UnknownAbove(TableOracle):
+    """Gives up on free sets of more than two features, as an oracle may that runs long."""
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        answers = super().decide(free_sets, meter)
+        return [
+            answer if len(free) in (0, 1, 2, 6) else Unknown(UnknownReason.TIME)
+            for free, answer in zip(free_sets, answers, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_what_stayed_unknown_is_asked_again_once_the_set_is_smaller(lanes: int) -> None:
+    table = Table(6, [frozenset({1, 4})])
+    for seed in range(10):
+        start = TableOracle(table, "loose", seed)
+        first = start.decide([frozenset({1, 3, 4}), frozenset({1, 4})], Meter())
+        facts = Facts()
+        facts.remember(first[0])
+        oracle = UnknownAbove(table, "loose", seed)
+        found = minimise(
+            table.problem, oracle, Kind.CXP, strategy=Witness(lanes=lanes), facts=facts
+        )
+        assert found is not None
+        check(table, found)
+        if len(found.members) <= 3:
+            assert found.members == {1, 4} and not found.open

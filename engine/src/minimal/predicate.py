@@ -104,9 +104,8 @@ class WeakExplanation:
         """
         if not candidates:
             return []
-        if self.kind is Kind.CXP:
-            free_sets = list(candidates)
-        else:
+        free_sets = candidates
+        if self.kind is Kind.AXP:
             free_sets = [self.universe - candidate for candidate in candidates]
         reason = self.meter.exhausted()
         if reason is not None:

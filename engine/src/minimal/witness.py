@@ -76,66 +76,101 @@ class _Run:
         self.block = 1 if gained else len(self.members) // 2
         self.refused: FeatureSet = frozenset()  # dual set in which a necessary element is sought
         self.limit = len(self.members)  # larger blocks stayed unknown
+        self.loose = self._unsettled()
 
     def step(self) -> bool:
         """Ask one round; false if nothing is left to ask."""
-        members = self.members
-        loose = self._loose()
-        if not loose:
-            return False
-        blocks = self._blocks(loose)
-        left_out = [loose[:size] for size in blocks]
-        if self.width > 1:
-            left_out += [[i] for i in loose[::-1] if [i] not in left_out][
-                : self.width - len(blocks)
-            ]
-        verdicts = self.predicate.test([members.difference(out) for out in left_out])
-        for out, verdict in zip(left_out, verdicts, strict=True):
-            if verdict.holds is False and len(out) == 1:
-                self.necessity[out[0]] = verdict.answer
-            elif verdict.holds is None:
-                self._unknown(out)
-        accepted = [k for k, verdict in enumerate(verdicts) if verdict.holds]
-        best = min(accepted, key=lambda k: len(verdicts[k].support), default=None)
-        refused = next((k for k in range(len(blocks)) if verdicts[k].holds is False), None)
-        if best is None:
-            self.block = max(1, blocks[0] // 2)
-            self.refused = verdicts[refused].support if refused is not None else frozenset()
-            return True
-        self.verdict, self.members = verdicts[best], verdicts[best].support
-        self.limit = len(self.members)
-        if len(members) - len(left_out[best]) > len(self.members):
-            self.block, self.refused = 1, frozenset()
-        elif refused is not None and best < refused:
-            self.refused = verdicts[refused].support
-        elif not self.refused:
-            self.block = 2 * len(left_out[best])
+        if not self.loose:
+            # What stayed unknown may be easier now that the set is smaller.
+            asked = self.given_up
+            self.given_up = {i: at for i, at in asked.items() if at == self.members}
+            self.loose = self._unsettled()
+            if not self.loose:
+                return False
+        if self.width == 1:
+            self._ask_one()
+        else:
+            self._ask_many()
         return True
 
-    def _loose(self) -> list[int]:
-        settled = self.predicate.necessary(self.members) | self.necessity.keys()
-        unsettled = [i for i in self.order if i in self.members and i not in settled]
-        if not self.given_up:
-            return unsettled
-        loose = [i for i in unsettled if i not in self.given_up]
-        # What stayed unknown may be easier once the set is smaller.
-        return loose or [i for i in unsettled if self.given_up[i] != self.members]
-
-    def _blocks(self, loose: list[int]) -> list[int]:
-        """Return how many of the first loose elements to leave out, ascending sizes."""
-        doubtful = [at for at, i in enumerate(loose) if i in self.refused]
-        if len(doubtful) < 2:
-            self.refused = frozenset()
-        if self.width == 1:
-            if self.refused:
-                return [min(doubtful[len(doubtful) // 2], self.limit)]
-            return [max(1, min(self.block, len(loose) // 2, self.limit))]
-        most = min(doubtful[-1] if self.refused else len(loose), self.limit)
-        count = (self.width + 1) // 2
-        return sorted({max(1, most * (k + 1) // count) for k in range(count)})
-
-    def _unknown(self, left_out: list[int]) -> None:
-        if len(left_out) == 1:
-            self.given_up[left_out[0]] = self.members
+    def _ask_one(self) -> None:
+        doubtful = [at for at, i in enumerate(self.loose) if i in self.refused]
+        if len(doubtful) > 1:
+            size = doubtful[len(doubtful) // 2]
         else:
+            size, self.refused = min(self.block, len(self.loose) // 2), frozenset()
+        left_out = self.loose[: max(1, min(size, self.limit))]
+        verdict = self.predicate.test_one(self.members.difference(left_out))
+        if verdict.holds:
+            if self._shrink(verdict, left_out):
+                self.block, self.refused = 1, frozenset()
+            elif not self.refused:
+                self.block = 2 * len(left_out)
+            return
+        self.block = max(1, len(left_out) // 2)
+        if verdict.holds is None:
+            self._give_up(left_out, self.members)
+        else:
+            self._refuse(verdict)
+
+    def _ask_many(self) -> None:
+        loose, members = self.loose, self.members
+        doubtful = [at for at, i in enumerate(loose) if i in self.refused]
+        most = min(doubtful[-1] if len(doubtful) > 1 else len(loose), self.limit)
+        count = (self.width + 1) // 2
+        sizes = sorted({max(1, most * (k + 1) // count) for k in range(count)})
+        left_out = [loose[:size] for size in sizes]
+        singles = [[i] for i in reversed(loose) if [i] not in left_out]
+        left_out += singles[: self.width - len(sizes)]
+        verdicts = self.predicate.test([members.difference(out) for out in left_out])
+        accepted = [k for k, verdict in enumerate(verdicts) if verdict.holds]
+        best = min(accepted, key=lambda k: len(verdicts[k].support), default=None)
+        gained = best is not None and self._shrink(verdicts[best], left_out[best])
+        for out, verdict in zip(left_out, verdicts, strict=True):
+            if verdict.holds is None:
+                self._give_up(out, members)
+            elif verdict.holds is False and len(out) == 1:
+                self._refuse(verdict)
+        # The shortest refused block holds the next necessary element, unless all changed.
+        self.refused = frozenset()
+        shortest = next((k for k in range(len(sizes)) if verdicts[k].holds is False), None)
+        if shortest is not None and not gained and (best is None or best < shortest):
+            self._refuse(verdicts[shortest])
+
+    def _shrink(self, verdict: Verdict, left_out: list[int]) -> bool:
+        """Go on with the support; tell whether it is smaller than the set asked about."""
+        gained = len(verdict.support) < len(self.members) - len(left_out)
+        self.verdict, self.members = verdict, verdict.support
+        self.limit = len(self.members)
+        self.loose = self._unsettled()
+        return gained
+
+    def _refuse(self, verdict: Verdict) -> None:
+        """Look for a necessary element in the dual set; if it is a single one it is found."""
+        self.refused = verdict.support & self.members
+        if len(self.refused) == 1:
+            (element,) = self.refused
+            self.necessity[element] = verdict.answer
+            self.refused = frozenset()
+            if element in self.loose:
+                self.loose.remove(element)
+
+    def _give_up(self, left_out: list[int], members: FeatureSet) -> None:
+        if len(left_out) > 1:
             self.limit = min(self.limit, len(left_out) - 1)
+            return
+        (element,) = left_out
+        self.given_up[element] = members
+        if element in self.loose:
+            self.loose.remove(element)
+
+    def _unsettled(self) -> list[int]:
+        settled = self.predicate.necessary(self.members)
+        return [
+            i
+            for i in self.order
+            if i in self.members
+            and i not in settled
+            and i not in self.necessity
+            and i not in self.given_up
+        ]
