@@ -44,9 +44,16 @@ def check_run(table: Table, run: Enumeration) -> list[Explanation]:
 
 @pytest.mark.parametrize("bias", KINDS)
 @settings(max_examples=80, deadline=None)
-@given(table=tables, quality=qualities, seed=st.integers(0, 10**6))
-def test_marco_is_complete_and_dual(bias: Kind, table: Table, quality: str, seed: int) -> None:
-    oracle = Replayed(TableOracle(table, quality, seed), table.problem)
+@given(
+    table=tables,
+    quality=qualities,
+    seed=st.integers(0, 10**6),
+    lanes=st.sampled_from([1, 1, 2, 5]),
+)
+def test_marco_is_complete_and_dual(
+    bias: Kind, table: Table, quality: str, seed: int, lanes: int
+) -> None:
+    oracle = Replayed(TableOracle(table, quality, seed, lanes), table.problem)
     run = enumerate_explanations(table.problem, oracle, bias=bias)
     found = check_run(table, run)
     assert run.complete and all(e.status is Status.MINIMAL for e in found)
@@ -152,11 +159,18 @@ def test_resumed_runs_add_up_without_repeats(
     seed=st.integers(0, 10**6),
     share=st.sampled_from([0.05, 0.3, 1.0]),
     calls=st.one_of(st.none(), st.integers(1, 40)),
+    lanes=st.sampled_from([1, 4]),
 )
 def test_unknowns_and_budgets_cost_completeness_only(
-    smallest_first: bool, table: Table, quality: str, seed: int, share: float, calls: int | None
+    smallest_first: bool,
+    table: Table,
+    quality: str,
+    seed: int,
+    share: float,
+    calls: int | None,
+    lanes: int,
 ) -> None:
-    inner = TableOracle(table, quality, seed)
+    inner = TableOracle(table, quality, seed, lanes)
     run = enumerate_explanations(
         table.problem,
         ForgetfulOracle(inner, share, seed),

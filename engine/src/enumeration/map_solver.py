@@ -71,6 +71,8 @@ class MapSolver:
             self._solver.add_clause([variable, -variable])
         self._solver.set_phases([sign * variable for variable in variables])
         self._empty = False
+        self._grows = bias is Kind.AXP
+        self._top = len(variables)
 
     def __enter__(self) -> MapSolver:
         return self
@@ -89,7 +91,32 @@ class MapSolver:
 
     def seed(self) -> FeatureSet | None:
         """Return an unexplored free set, or `None` if every one is explored."""
-        if self._empty or not self._solver.solve(assumptions=self._assumed):
+        return self._solve(self._assumed)
+
+    def seeds(self, count: int) -> list[FeatureSet]:
+        """Return up to `count` unexplored free sets, none inside another on the bias' side.
+
+        Empty if every free set is explored.
+        """
+        found: list[FeatureSet] = []
+        assumed = self._assumed
+        while len(found) < count:
+            seed = self._solve(assumed)
+            if seed is None:
+                break
+            found.append(seed)
+            if len(found) < count:
+                # The next seed has to go beyond this one; for this batch only.
+                self._top += 1
+                beyond = [v for i, v in self._variable.items() if (i in seed) != self._grows]
+                self._add([-self._top, *(v if self._grows else -v for v in beyond)])
+                assumed = [*assumed, self._top]
+        for switch in assumed[len(self._assumed) :]:
+            self._add([-switch])
+        return found
+
+    def _solve(self, assumptions: list[int]) -> FeatureSet | None:
+        if self._empty or not self._solver.solve(assumptions=assumptions):
             return None
         model = self._solver.get_model()
         return frozenset([i for i, value in zip(self._features, model, strict=False) if value > 0])

@@ -9,7 +9,8 @@ map is empty.
 How ours differs: shrinking starts from the evidence of the answer; explored neighbours show
 necessity, so that a seed on the side of the bias costs one question and no shrinking (see
 `MapSolver`); and a seed whose status stays unknown is cut out of the map alone, which
-ends the claim to be complete and nothing else.
+ends the claim to be complete and nothing else.  With an oracle of several lanes a round asks
+about as many seeds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ..explanation import Kind
-from ..minimal.predicate import WeakExplanation
+from ..minimal.predicate import Verdict, WeakExplanation
 from ..minimal.result import Strategy
 from ..space import FeatureSet
 from .found import Found
@@ -75,28 +76,40 @@ class Marco:
         """Explore until the map is empty or the budget ends."""
         axp = self._sides[Kind.AXP]
         universe, meter = axp.universe, axp.meter
-        skipped = 0
+        skipped = False
         in_a_row = 0
         with MapSolver(universe, self._bias, free=self._free, fixed=self._fixed) as unexplored:
             for kind, members in self._known:
                 unexplored.block(kind, members)
             while meter.exhausted() is None:
-                seed = unexplored.seed()
-                if seed is None:
+                seeds = unexplored.seeds(axp.lanes)
+                if not seeds:
                     self.complete = not skipped
                     return
-                verdict = axp.test_one(universe - seed)
-                if verdict.holds is None:
-                    if meter.exhausted() is not None:
+                verdicts = axp.test([universe - seed for seed in seeds])
+                batch: list[Found] = []
+                for seed, verdict in zip(seeds, verdicts, strict=True):
+                    if verdict.holds is not None:
+                        in_a_row = 0
+                        if not any(_explores(found, seed) for found in batch):
+                            batch.append(self._shrunk(verdict))
+                            unexplored.block(batch[-1].kind, batch[-1].result.members)
+                            yield batch[-1]
+                    elif meter.exhausted() is not None:
                         return
-                    skipped += 1
-                    in_a_row += 1
-                    skip = unexplored.skip if in_a_row <= self._patience else unexplored.skip_cone
-                    skip(seed)
-                    continue
-                in_a_row = 0
-                side = self._sides[Kind.AXP if verdict.holds else Kind.CXP]
-                start = side.verdict(verdict.answer)
-                result = self._strategy(side, start, self._arrange(start.support))
-                unexplored.block(side.kind, result.members)
-                yield Found(side.kind, result)
+                    else:
+                        skipped = True
+                        in_a_row += 1
+                        few = in_a_row <= self._patience
+                        (unexplored.skip if few else unexplored.skip_cone)(seed)
+
+    def _shrunk(self, verdict: Verdict) -> Found:
+        side = self._sides[Kind.AXP if verdict.holds else Kind.CXP]
+        start = side.verdict(verdict.answer)
+        return Found(side.kind, self._strategy(side, start, self._arrange(start.support)))
+
+
+def _explores(found: Found, seed: FeatureSet) -> bool:
+    """Tell whether an explanation found in the same batch already explores a seed."""
+    members = found.result.members
+    return members <= seed if found.kind is Kind.CXP else not members & seed
