@@ -7,7 +7,6 @@ meter before each oracle call and stop with what they have; they never raise.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from dataclasses import dataclass
 
@@ -65,7 +64,7 @@ class Meter:
         self._deadline = (
             math.inf if self.budget.seconds is None else self._started + self.budget.seconds
         )
-        self._cancelled = threading.Event()
+        self._cancelled = False  # set once, from any thread; reading it needs no lock
 
     @property
     def elapsed(self) -> float:
@@ -83,11 +82,11 @@ class Meter:
 
     def cancel(self) -> None:
         """Ask the search to stop at its next step."""
-        self._cancelled.set()
+        self._cancelled = True
 
     def exhausted(self) -> UnknownReason | None:
         """Return why the search has to stop now, if it has to."""
-        if self._cancelled.is_set():
+        if self._cancelled:
             return UnknownReason.CANCELLED
         if time.monotonic() >= self._deadline:
             return UnknownReason.TIME

@@ -27,7 +27,7 @@ from .facts import Facts
 from .hitting import HITTING_SET_SOLVERS, HittingSetProblem
 from .minimal import Strategy, WeakExplanation
 from .minimise import strategy_named
-from .oracle import Counted, Oracle
+from .oracle import Counted, Oracle, relevant
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -115,7 +115,8 @@ def enumerate_explanations(
         known_features(problem, explanation.members)
         facts.remember(explanation.evidence)
     counted = Counted(oracle)
-    predicate = WeakExplanation(wanted[0], counted, problem.universe, meter, facts)
+    universe = relevant(oracle, problem.universe)
+    predicate = WeakExplanation(wanted[0], counted, universe, meter, facts)
     shrink = strategy_named(strategy)
 
     def arrange(members: FeatureSet) -> list[int]:
@@ -123,12 +124,10 @@ def enumerate_explanations(
 
     regions = [(e.kind, e.members) for e in earlier]
     solver: AbstractContextManager[Any] = nullcontext()
-    if not must <= problem.universe:
+    if not must <= universe:
         search: Enumerator = _Nothing()
     elif smallest_first:
-        choice = HittingSetProblem(
-            problem.universe, must=must, must_not=must_not & problem.universe
-        )
+        choice = HittingSetProblem(universe, must=must, must_not=must_not & universe)
         solver = HITTING_SET_SOLVERS[back_end](choice)
         search = Dualisation(predicate, shrink, arrange, solver, regions)
     else:
@@ -139,8 +138,8 @@ def enumerate_explanations(
             arrange,
             bias=bias or wanted[0],
             known=regions,
-            free=(must_not if axp_wanted else must) & problem.universe,
-            fixed=(must if axp_wanted else must_not) & problem.universe,
+            free=(must_not if axp_wanted else must) & universe,
+            fixed=(must if axp_wanted else must_not) & universe,
         )
     return Enumeration(
         problem,

@@ -12,7 +12,7 @@ from .explanation import Explanation, Kind, SearchStatistics
 from .facts import Facts
 from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
 from .names import did_you_mean
-from .oracle import Counted, Oracle, Recall, focused
+from .oracle import Counted, Oracle, Recall, focused, relevant
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -85,13 +85,14 @@ def minimise(
     started, cpu_started = time.perf_counter(), time.process_time()
     shrink = strategy_named(strategy)
     meter = meter if meter is not None else (budget or Budget()).start()
-    whole = problem.universe
+    universe = relevant(oracle, problem.universe)
+    whole = universe
     if within is not None:
         whole &= known_features(problem, within)
     known_features(problem, order or ())
     counted = Counted(oracle)
     asked: Oracle = Recall(counted, facts) if recall else counted
-    predicate = WeakExplanation(kind, asked, problem.universe, meter)
+    predicate = WeakExplanation(kind, asked, universe, meter)
     with focused(oracle, kind):
         start = _start(predicate, whole, ask=recall)
         if start.holds is False:

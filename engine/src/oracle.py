@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from .answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from .budget import Meter
@@ -21,7 +21,17 @@ from .facts import Facts
 from .problem import ExplanationProblem
 from .space import FeatureSet
 
-__all__ = ["Cascade", "Counted", "Oracle", "OracleCounts", "Recall", "Replayed", "focused", "lanes"]
+__all__ = [
+    "Cascade",
+    "Counted",
+    "Oracle",
+    "OracleCounts",
+    "Recall",
+    "Replayed",
+    "focused",
+    "lanes",
+    "relevant",
+]
 
 
 class Oracle(Protocol):
@@ -67,6 +77,21 @@ def lanes(oracle: Oracle) -> int:
             return max(1, width)
         seen = getattr(seen, "inner", None)
     return 1
+
+
+def relevant(oracle: Oracle, features: FeatureSet) -> FeatureSet:
+    """Return those of some features that can matter to an oracle's answers at all.
+
+    An oracle that knows features whose freeing changes nothing whatever the others do
+    says so by an attribute `relevant`, the set of all others; wrappers are looked through.
+    """
+    inner: object = oracle
+    while inner is not None:
+        known: object = getattr(inner, "relevant", None)
+        if isinstance(known, frozenset):
+            return features & cast("FeatureSet", known)
+        inner = getattr(inner, "inner", None)
+    return features
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from ..explanation import Explanation, Kind, SearchStatistics
 from ..facts import Facts
 from ..minimal import MinimalSet, Strategy, Verdict, WeakExplanation
 from ..minimise import strategy_named
-from ..oracle import Counted, Oracle, Recall
+from ..oracle import Counted, Oracle, Recall, relevant
 from ..problem import ExplanationProblem
 from ..replay import Replay
 from ..selection import arranged, known_features
@@ -127,20 +127,21 @@ def smallest_explanation(
         )
     known_features(problem, order or ())
     must = known_features(problem, must_contain)
-    must_not = known_features(problem, must_not_contain) & problem.universe
+    universe = relevant(oracle, problem.universe)
+    must_not = known_features(problem, must_not_contain) & universe
     known_features(problem, weights or ())
-    if not must <= problem.universe:
+    if not must <= universe:
         return None  # what never moves stands in no explanation
     choice = HittingSetProblem(
-        problem.universe,
-        {i: w for i, w in (weights or {}).items() if i in problem.universe},
+        universe,
+        {i: w for i, w in (weights or {}).items() if i in universe},
         must,
         must_not,
     )
     counted = Counted(oracle)
     recall = Recall(counted, facts)
     meter = meter if meter is not None else (budget or Budget()).start()
-    predicate = WeakExplanation(kind, recall, problem.universe, meter)
+    predicate = WeakExplanation(kind, recall, universe, meter)
     with HITTING_SET_SOLVERS[back_end](choice) as solver:
         search = _Search(predicate, strategy_named(strategy), order, choice, solver)
         exists = search.run()
