@@ -18,7 +18,7 @@ import numpy.typing as npt
 from whyproof.engine.space import FeatureSet, FeatureSpace
 
 from .boxes import Cells, LeafBoxes
-from .program import WeightedScore
+from .program import TreeProgram, WeighedSide, WeightedScore
 
 __all__ = ["IntervalBound", "blocking_features", "feature_matrix"]
 
@@ -70,8 +70,8 @@ class IntervalBound:
 
     Parameters
     ----------
-    boxes
-        The ensemble.
+    program
+        The compiled ensemble.
     blocks, dead
         From `blocking_features`.
     scores
@@ -80,14 +80,16 @@ class IntervalBound:
 
     def __init__(
         self,
-        boxes: LeafBoxes,
+        program: TreeProgram,
         blocks: npt.NDArray[np.float32],
         dead: npt.NDArray[np.bool_],
         scores: Sequence[WeightedScore],
     ) -> None:
         self._parts: list[_Part] = []
-        if len(scores) > 1 and boxes.outputs_of_trees is not None:
-            self._parts.append(_OneOutputTrees(boxes, boxes.outputs_of_trees, blocks, dead, scores))
+        sides = program.sides(tuple(score.weights for score in scores))
+        if len(scores) > 1 and sides is not None:
+            base = np.array([score.base for score in scores])
+            self._parts.append(_ManyScores(blocks, dead, base, sides))
         else:
             self._parts += [_OneScore(blocks, dead, score) for score in scores]
 
@@ -131,28 +133,25 @@ class _OneScore:
         return np.asarray(best.sum(axis=0)[:, None] + self._score.constant)
 
 
-class _OneOutputTrees:
-    """Many scores over trees of one output each: best and worst leaf once per tree."""
+class _ManyScores:
+    """Scores over trees of one output each, every tree looked at once for all of them."""
 
     def __init__(
         self,
-        boxes: LeafBoxes,
-        outputs: npt.NDArray[np.intp],
         blocks: npt.NDArray[np.float32],
         dead: npt.NDArray[np.bool_],
-        scores: Sequence[WeightedScore],
+        base: npt.NDArray[np.float64],
+        sides: Sequence[WeighedSide],
     ) -> None:
-        values = boxes.values[np.arange(boxes.n_leaves), outputs[boxes.tree]]
-        self._blocks = blocks
-        self._high = np.where(dead, -np.inf, values)[:, None]
-        self._low = np.where(dead, np.inf, values)[:, None]
-        self._starts = boxes.starts
-        weights = np.array([score.weights for score in scores])[:, outputs]
-        self._up, self._down = np.maximum(weights, 0.0), np.minimum(weights, 0.0)
-        self._base = np.array([score.base for score in scores])
+        self._base = base
+        self._sides = [
+            (blocks[side.rows], np.where(dead[side.rows], -np.inf, side.gains)[:, None], side)
+            for side in sides
+        ]
 
     def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        reachable = self._blocks @ fixed == 0
-        best = np.maximum.reduceat(np.where(reachable, self._high, -np.inf), self._starts, axis=0)
-        worst = np.minimum.reduceat(np.where(reachable, self._low, np.inf), self._starts, axis=0)
-        return np.asarray((self._up @ best + self._down @ worst).T + self._base)
+        bounds = np.tile(self._base, (fixed.shape[1], 1))
+        for blocks, gains, side in self._sides:
+            best = np.where(blocks @ fixed == 0, gains, -np.inf)
+            bounds += (side.weights @ np.maximum.reduceat(best, side.starts, axis=0)).T
+        return bounds

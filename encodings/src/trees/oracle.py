@@ -105,6 +105,8 @@ class TreeOracle:
     focus
         Which kind of explanation the evidence is for: cores are grown unless it is a
         CXp, counterexamples made sparse unless it is an AXp.
+    relevant
+        Features that keep some leaf of the region out; freeing others changes nothing.
 
     Raises
     ------
@@ -135,14 +137,16 @@ class TreeOracle:
             self._goal(ensemble, objective)
             for objective in objectives(ensemble, problem.question, problem.prediction)
         ]
-        self._bound = IntervalBound(boxes, blocks, dead, [s for g in self._goals for s in g.scores])
+        self._bound = IntervalBound(
+            self.program, blocks, dead, [s for g in self._goals for s in g.scores]
+        )
         self._first = np.cumsum([0, *(len(goal.scores) for goal in self._goals)])[:-1]
         self._thresholds = np.array([goal.threshold for goal in self._goals])
         self._floors = np.array([goal.cut for goal in self._goals])
         self._reverter = Reverter(boxes, blocks)
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
-        self._relevant = blocking & problem.universe
+        self.relevant = blocking & problem.universe
         self._fixed = [self.program.interval(z, z + 1) for z in self._cells.tolist()]
         self._free = [
             self.program.interval(a, b) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
@@ -155,7 +159,7 @@ class TreeOracle:
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set: by bound if that is enough, by search otherwise."""
-        relevant = [free & self._relevant for free in free_sets]
+        relevant = [free & self.relevant for free in free_sets]
         excess, possible = self._bounds(feature_matrix(self.problem.space, relevant))
         answers: list[Answer] = []
         for i, free in enumerate(relevant):
@@ -193,7 +197,7 @@ class TreeOracle:
         for goal in self._goals:
             if meter.exhausted() is not None:
                 return None
-            search = self._start(goal, free & self._relevant, -math.inf, meter)
+            search = self._start(goal, free & self.relevant, -math.inf, meter)
             search.steps(steps)
             found = [float(search.get_solution(0).output)] if search.num_solutions() else []
             still = [float(search.current_bounds().top_of_open)] if search.num_open() else []
@@ -236,7 +240,7 @@ class TreeOracle:
         second round hardly ever finds more.
         """
         fixed = feature_matrix(self.problem.space, [free])[:, 0]
-        closed = np.array(sorted(self._relevant - free), dtype=np.intp)
+        closed = np.array(sorted(self.relevant - free), dtype=np.intp)
         if len(closed):
             single, possible = self._bounds(_without_each(fixed, closed))
             good = np.flatnonzero(~possible.any(axis=1))
@@ -250,7 +254,7 @@ class TreeOracle:
     def _entailed(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
         worst = float(excess.max(initial=-math.inf))
         margin = None if math.isinf(worst) else max(0.0, -worst) / self._divisor
-        return Entailed(self._relevant - free, margin)
+        return Entailed(self.relevant - free, margin)
 
     def _search(
         self,

@@ -17,7 +17,7 @@ import veritas
 
 from .boxes import BoxTree, LeafBoxes
 
-__all__ = ["TreeProgram", "WeightedScore"]
+__all__ = ["TreeProgram", "WeighedSide", "WeightedScore"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,28 @@ class WeightedScore:
         return cls(weights, base, rows, gains[rows], starts, trees, constant, rounding)
 
 
+@dataclass(frozen=True, eq=False)
+class WeighedSide:
+    """Trees of one output each that some scores weigh up, or down.
+
+    Parameters
+    ----------
+    rows
+        Their leaves, ascending, shape ``(rows,)``.
+    gains
+        Leaf values, negated where they are weighed down, shape ``(rows,)``.
+    starts
+        First position in `rows` of each tree, shape ``(trees,)``.
+    weights
+        Absolute weight of each tree in each score, shape ``(scores, trees)``.
+    """
+
+    rows: npt.NDArray[np.intp]
+    gains: npt.NDArray[np.float64]
+    starts: npt.NDArray[np.intp]
+    weights: npt.NDArray[np.float64]
+
+
 class TreeProgram:
     """An ensemble over a space, with its weighted scores compiled on demand.
 
@@ -102,6 +124,7 @@ class TreeProgram:
         self.boxes = boxes
         self._scores: dict[tuple[float, ...], WeightedScore] = {}
         self._sums: dict[tuple[tuple[float, ...], float], veritas.AddTree] = {}
+        self._sides: dict[tuple[tuple[float, ...], ...], tuple[WeighedSide, ...] | None] = {}
         self._contests: dict[int, veritas.AddTree] = {}
         self._intervals: dict[tuple[int, int], veritas.Interval] = {}
 
@@ -110,6 +133,38 @@ class TreeProgram:
         if weights not in self._scores:
             self._scores[weights] = WeightedScore.of(self.boxes, weights)
         return self._scores[weights]
+
+    def sides(self, scores: tuple[tuple[float, ...], ...]) -> tuple[WeighedSide, ...] | None:
+        """Divide the trees by the sign of their weights in several scores.
+
+        The best leaf of each tree then serves all scores.  `None` if a tree adds to
+        several outputs.
+
+        Parameters
+        ----------
+        scores
+            Weights of each score.
+        """
+        if scores not in self._sides:
+            outputs = self.boxes.outputs_of_trees
+            self._sides[scores] = None if outputs is None else self._divide(outputs, scores)
+        return self._sides[scores]
+
+    def _divide(
+        self, outputs: npt.NDArray[np.intp], scores: tuple[tuple[float, ...], ...]
+    ) -> tuple[WeighedSide, ...]:
+        boxes = self.boxes
+        values = boxes.values[np.arange(boxes.n_leaves), outputs[boxes.tree]]
+        weights = np.array(scores)[:, outputs]
+        sides: list[WeighedSide] = []
+        for sign in (1.0, -1.0):
+            weighed = np.maximum(sign * weights, 0.0)
+            trees = np.flatnonzero((weighed > 0).any(axis=0))
+            if len(trees):
+                rows = np.flatnonzero(np.isin(boxes.tree, trees))
+                starts = np.searchsorted(boxes.tree[rows], trees)
+                sides.append(WeighedSide(rows, sign * values[rows], starts, weighed[:, trees]))
+        return tuple(sides)
 
     def weighted_sum(self, weights: tuple[float, ...], threshold: float = 0.0) -> veritas.AddTree:
         """Return a weighted score minus a threshold as trees for best-first search."""
