@@ -218,7 +218,7 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> tuple[i
     clock = oracle.clock
     deadline = clock() + seconds
     low, proof = _first_grade(oracle, members)
-    high, step = len(members), max(1, (len(members) - low) // 3)
+    high, step = len(members), max(1, (len(members) - low) // 3 if low else 1)
     while high - low > 1 and (left := deadline - clock()) > 0:
         attempt = min(low + step, high - 1)
         answer = oracle.at_most(members, attempt, left)
@@ -235,7 +235,8 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> tuple[i
 def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, Answer | None]:
     """Return what linear bounds alone prove, for several m in one batch."""
     n = len(members)
-    sizes = sorted({max(1, n * part // 8) for part in range(1, 8)})
+    parts = (1, 2, 4, *range(8, 64, 8))
+    sizes = sorted({max(1, n * part // 64) for part in parts})
     play, sets = oracle.budgets(frozenset(), members, sizes)
     found = oracle.bound(play, sets, hidden=Ascent(steps=8), scores=Ascent(steps=15))
     best, proof = 0, None

@@ -35,8 +35,8 @@ from whyproof.engine.answers import (
     UnknownReason,
 )
 from whyproof.engine.budget import Meter
-from whyproof.engine.facts import Facts
 from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.facts import Facts
 from whyproof.engine.minimal.result import Strategy
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
@@ -198,8 +198,13 @@ class NetworkOracle:
         return self.options.tree.precision
 
     @property
-    def search(self) -> Strategy:
-        """The strategy that the engine's default search hands over to."""
+    def search(self) -> Strategy | None:
+        """The strategy that the engine's default search hands over to.
+
+        `None` where columns do not move independently: the engine's own search serves.
+        """
+        if not self.problem.region.is_box:
+            return None
         from .search import NetworkSearch
 
         return NetworkSearch(self)

@@ -20,6 +20,7 @@ from .slopes import Ascent, optimise_slopes
 __all__ = ["hidden_ranges"]
 
 _CELLS = 12_000_000
+_EFFORT = 30_000_000
 _PLAIN = Ascent(steps=0)
 
 
@@ -92,8 +93,13 @@ def _tighten(
     index = need.any(0).nonzero().ravel()
     if not len(index):
         return
-    low, high = low.clone(), high.clone()
     widest = max(step.size for step in network.steps[: anchor + 1])
+    most = max(64, _EFFORT // widest)
+    if len(index) > most:
+        # Too many for one pass each: the widest intervals gain most.
+        width = (high - low)[:, index].sum(0)
+        index = index[width.topk(most).indices.sort().values]
+    low, high = low.clone(), high.clone()
     group = 16 if len(low) > 1 else 1
     rows = max(1, min(len(index), _CELLS // (2 * widest * group)))
     for first in range(0, len(low), group):
