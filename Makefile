@@ -45,7 +45,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 doctest: $(VENV)/.dev
 	$(BIN)/python -m pytest --quiet --doctest-modules engine/src encodings/src asp/src bindings/whyproof \

@@ -87,3 +87,12 @@ def test_the_wheel_holds_every_module_and_data_file(tmp_path: Path) -> None:
     }
     assert sorted(wanted - shipped) == []
     assert not [name for name in shipped if name.startswith(("tests", "benchmarks"))]
+
+
+def test_every_public_name_has_a_home() -> None:
+    import whyproof
+
+    for name in whyproof.__all__:
+        assert getattr(whyproof, name).__doc__, name
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        whyproof.nothing_like_it  # noqa: B018
