@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from fractions import Fraction
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import clingo
 import pytest
+from brute_force import all_states, random_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_rules import rule_sets, tables
@@ -18,6 +20,12 @@ from whyproof.asp.rules.asp_form import to_asp
 from whyproof.asp.rules.scales import scale_for
 from whyproof.asp.rules.scasp_form import to_scasp
 from whyproof.asp.rules.values import text_of
+from whyproof.asp.worlds.export import (
+    violations_of,
+    world_to_asp,
+    world_to_json,
+    world_to_scasp,
+)
 
 
 def decisions(program: str, target: str) -> dict[int, list[str]]:
@@ -76,6 +84,30 @@ def test_names_that_collide_stay_apart() -> None:
     table = Table.of({"A b": ["x"], "a-b": ["y"], "label": ["z"], "row": ["w"], "rule1": ["v"]})
     program = to_asp(rules, table)
     assert decisions(program.text + program.facts(table), program.target) == {0: ["p"]}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_clingo_finds_the_violations_that_worlds_find(seed: int) -> None:
+    world, _ = random_world(seed, most_features=3)
+    states = [dict(zip(world.names, state, strict=True)) for state in all_states(world)][:200]
+    table = Table.of(states)
+    broken = dict[int, bool]()
+    program = world_to_asp(world, table)
+    control = clingo.Control(["0"])
+    control.add("base", [], program.text + program.facts(table))
+    control.ground([("base", [])])
+    with control.solve(yield_=True) as handle:
+        for model in handle:
+            for atom in model.symbols(shown=True):
+                if atom.name == "violated":
+                    broken[atom.arguments[0].number] = True
+    assert [bool(world.violated(state)) for state in states] == [
+        broken.get(row, False) for row in range(len(states))
+    ]
+    document = json.loads(json.dumps(world_to_json(world)))
+    assert len(document["causal"]) == len(world.causal)
+    assert "violated(X,'" in world_to_scasp(world) or not violations_of(world)
 
 
 PUBLISHED = """

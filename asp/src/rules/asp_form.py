@@ -8,7 +8,7 @@ in a predicate of their own where a feature is tested in both ways.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,11 @@ class AspProgram:
         return "".join(line + "\n" for line in lines)
 
 
-def to_asp(rules: RuleSet, table: Table | None = None) -> AspProgram:
+def to_asp(
+    rules: RuleSet,
+    table: Table | None = None,
+    violations: Sequence[tuple[str, Body]] = (),
+) -> AspProgram:
     """Write a rule set for clingo.
 
     Parameters
@@ -84,6 +88,8 @@ def to_asp(rules: RuleSet, table: Table | None = None) -> AspProgram:
         What decides.
     table
         Rows that will be given as facts: their numbers have a say in the scales.
+    violations
+        What no row may be like, by name: ``violated(X,"name")`` holds for a row that is.
 
     Examples
     --------
@@ -96,10 +102,11 @@ def to_asp(rules: RuleSet, table: Table | None = None) -> AspProgram:
     ab2(X) :- row(X), a(X,"b"), c(X,"d").
     #show label/2.
     """
-    literals = [literal for rule in rules.rules for literal in inlined(rule.body).all_literals()]
+    bodies = [*(rule.body for rule in rules.rules), *(body for _, body in violations)]
+    literals = [literal for body in bodies for literal in inlined(body).all_literals()]
     ordered = list(dict.fromkeys(test.feature for test in literals if test.operator.is_order))
     named = list(dict.fromkeys(test.feature for test in literals if not test.operator.is_order))
-    reserved = {"row", *(f"rule{k + 1}" for k in range(len(rules.rules)))}
+    reserved = {"row", "violated", *(f"rule{k + 1}" for k in range(len(rules.rules)))}
     target = unique_names([rules.target], reserved)[rules.target]
     taken = {*reserved, target}
     names = unique_names(named, taken)
@@ -120,7 +127,7 @@ def to_asp(rules: RuleSet, table: Table | None = None) -> AspProgram:
     }
     program = AspProgram("", target, names, by_feature, scales)
     writer = _Writer(program)
-    return AspProgram(writer.text(rules), target, names, by_feature, scales)
+    return AspProgram(writer.text(rules, violations), target, names, by_feature, scales)
 
 
 class _Writer:
@@ -129,7 +136,7 @@ class _Writer:
         taken = {program.target, *program.names.values(), *program.sizes.values()}
         self._exceptions = ExceptionNames(taken)
 
-    def text(self, rules: RuleSet) -> str:
+    def text(self, rules: RuleSet, violations: Sequence[tuple[str, Body]]) -> str:
         lines = list(self._legend())
         target = self._program.target
         for k, rule in enumerate(rules.rules):
@@ -145,10 +152,14 @@ class _Writer:
             label = quoted(text_of(rules.default), '"')
             lines.append(f"{target}(X,{label}) :- {', '.join(['row(X)', *none])}.")
         for k, rule in enumerate(rules.rules):
-            lines.append(self._clause(f"rule{k + 1}", inlined(rule.body)))
+            lines.append(self._clause(f"rule{k + 1}(X)", inlined(rule.body)))
+        for name, body in violations:
+            lines.append(self._clause(f"violated(X,{quoted(name, chr(34))})", inlined(body)))
         while (entry := self._exceptions.take()) is not None:
-            lines.append(self._clause(*entry))
+            lines.append(self._clause(f"{entry[0]}(X)", entry[1]))
         lines.append(f"#show {target}/2.")
+        if violations:
+            lines.append("#show violated/2.")
         return "".join(line + "\n" for line in lines)
 
     def _legend(self) -> Iterable[str]:
@@ -166,7 +177,7 @@ class _Writer:
         for literal in body.literals:
             goals.extend(self._goals(literal, variables))
         goals += [f"not {self._exceptions.name(exception)}(X)" for exception in body.exceptions]
-        return f"{head}(X) :- {', '.join(dict.fromkeys(goals))}."
+        return f"{head} :- {', '.join(dict.fromkeys(goals))}."
 
     def _goals(self, literal: Literal, variables: dict[str, str]) -> list[str]:
         if literal.operator.is_order:

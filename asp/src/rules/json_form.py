@@ -17,7 +17,14 @@ from .rule import Body, Rule, RuleSet
 from .support import Support
 from .values import Value
 
-__all__ = ["heads_from_json", "heads_to_json", "rules_from_json", "rules_to_json"]
+__all__ = [
+    "bodies_to_json",
+    "heads_from_json",
+    "heads_to_json",
+    "literals_to_json",
+    "rules_from_json",
+    "rules_to_json",
+]
 
 _FORMAT = "whyproof-rules-1"
 _DEEPEST = 100
@@ -102,6 +109,16 @@ def heads_from_json(document: object) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def literals_to_json(literals: Iterable[Literal]) -> list[dict[str, object]]:
+    """Return literals as JSON-ready values."""
+    return [_literal_to_json(literal) for literal in literals]
+
+
+def bodies_to_json(bodies: Iterable[Body]) -> list[dict[str, object]]:
+    """Return bodies as JSON-ready values."""
+    return [_body_to_json(body) for body in bodies]
+
+
 def _literal_to_json(literal: Literal) -> dict[str, object]:
     value = list(literal.value) if isinstance(literal.value, tuple) else literal.value
     found: dict[str, object] = {
@@ -114,8 +131,8 @@ def _literal_to_json(literal: Literal) -> dict[str, object]:
 
 def _body_to_json(body: Body) -> dict[str, object]:
     return {
-        "literals": [_literal_to_json(literal) for literal in body.literals],
-        "exceptions": [_body_to_json(exception) for exception in body.exceptions],
+        "literals": literals_to_json(body.literals),
+        "exceptions": bodies_to_json(body.exceptions),
     }
 
 

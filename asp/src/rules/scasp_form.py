@@ -9,6 +9,7 @@ then print.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from .exceptions import ExceptionNames, inlined
 from .literal import Literal, Operator
@@ -22,7 +23,11 @@ __all__ = ["to_scasp"]
 _OPERATORS = {Operator.LT: "#<", Operator.LE: "#=<", Operator.GT: "#>", Operator.GE: "#>="}
 
 
-def to_scasp(rules: RuleSet, table: Table | None = None) -> str:
+def to_scasp(
+    rules: RuleSet,
+    table: Table | None = None,
+    violations: Sequence[tuple[str, Body]] = (),
+) -> str:
     """Write a rule set for s(CASP).
 
     Parameters
@@ -31,6 +36,8 @@ def to_scasp(rules: RuleSet, table: Table | None = None) -> str:
         What decides.
     table
         Rows to write as facts ``feature(row, value)``, numbered from 0.
+    violations
+        What no row may be like, by name: ``violated(X,'name')`` holds for a row that is.
 
     Examples
     --------
@@ -42,20 +49,23 @@ def to_scasp(rules: RuleSet, table: Table | None = None) -> str:
     label(X,'p') :- odor(X,'n'), not ab1(X).
     ab1(X) :- cap(X,N1), N1 #=< 3.
     """
-    reserved = {f"rule{k + 1}" for k in range(len(rules.rules))}
-    names = unique_names([rules.target, *rules.features], reserved)
-    return _Writer(rules, names).text(table)
+    reserved = {"violated", *(f"rule{k + 1}" for k in range(len(rules.rules)))}
+    tested = (literal.feature for _, body in violations for literal in body.all_literals())
+    features = list(dict.fromkeys([*rules.features, *tested]))
+    names = unique_names([rules.target, *features], reserved)
+    return _Writer(rules, features, names).text(table, violations)
 
 
 class _Writer:
-    def __init__(self, rules: RuleSet, names: dict[str, str]) -> None:
+    def __init__(self, rules: RuleSet, features: list[str], names: dict[str, str]) -> None:
         self._rules = rules
+        self._features = features
         self._names = names
         self._exceptions = ExceptionNames(set(names.values()))
 
-    def text(self, table: Table | None) -> str:
+    def text(self, table: Table | None, violations: Sequence[tuple[str, Body]]) -> str:
         rules, target = self._rules.rules, self._names[self._rules.target]
-        lines = list(self._templates())
+        lines = self._templates(violations=bool(violations))
         heads = [quoted(text_of(rule.head.values[0])) for rule in rules]
         if len(set(heads)) == 1:
             lines += [
@@ -76,16 +86,21 @@ class _Writer:
                 f"rule{k + 1}(X) :- {self._body(inlined(rule.body))}."
                 for k, rule in enumerate(rules)
             ]
+        lines += [
+            f"violated(X,{quoted(name)}) :- {self._body(inlined(body))}."
+            for name, body in violations
+        ]
         while (entry := self._exceptions.take()) is not None:
             lines.append(f"{entry[0]}(X) :- {self._body(entry[1])}.")
         if table is not None:
             lines += self._facts(table)
         return "".join(line + "\n" for line in lines)
 
-    def _templates(self) -> list[str]:
+    def _templates(self, *, violations: bool) -> list[str]:
         target = self._rules.target
-        lines = [f"#pred {self._names[target]}(X,V) :: '@(X) has {_plain(target)} @(V)'."]
-        for feature in self._rules.features:
+        lines = ["#pred violated(X,V) :: '@(X) violates @(V)'."] if violations else []
+        lines += [f"#pred {self._names[target]}(X,V) :: '@(X) has {_plain(target)} @(V)'."]
+        for feature in self._features:
             lines.append(
                 f"#pred {self._names[feature]}(X,V) :: '{_plain(feature)} of @(X) is @(V)'."
             )
@@ -124,7 +139,7 @@ class _Writer:
 
     def _facts(self, table: Table) -> list[str]:
         lines = list[str]()
-        for feature in self._rules.features:
+        for feature in self._features:
             column, name = table.column(feature), self._names[feature]
             lines += [f"{name}({row},{_value(column.value(row))})." for row in range(table.n_rows)]
         return lines
