@@ -38,7 +38,7 @@ def plan_page(problem: Problem, plan: Plan, *, most: int = 20) -> str:
             "title": f"Path {number}",
             "facts": _facts(path.length, path.cost),
             "diagram": path_diagram(problem.world, path, f"path {number}"),
-            "sentences": path_sentences(problem, path, conflict),
+            "sentences": path_sentences(problem, path),
             "tree": why_path(problem, path, shorter=False),
         }
         for number, path in enumerate(plan.paths[:most], start=1)

@@ -175,9 +175,9 @@ def _elements(problem: Problem) -> list[_Element]:
             found.append((obstacle, (("loose", number),)))
     parts: dict[int, list[tuple[str, int]]] = {}
     origins: dict[int, CausalRule | Denial] = {}
-    for number, rule in enumerate((*problem.causal, *problem.denials)):
-        parts.setdefault(id(rule.origin), []).append(("off", number))
-        origins[id(rule.origin)] = rule.origin
+    for number, origin in enumerate(problem.origins):
+        parts.setdefault(id(origin), []).append(("off", number))
+        origins[id(origin)] = origin
     for key, atoms in parts.items():
         text = str(origins[key])
         found.append((Obstacle(ObstacleKind.CAUSAL, text, text), tuple(atoms)))

@@ -183,5 +183,5 @@ def _status(search: Search) -> PlanStatus:
 
 
 def _tolerated(problem: Problem) -> tuple[str, ...]:
-    origins = [*(r.origin for r in problem.causal), *(d.origin for d in problem.denials)]
-    return tuple(dict.fromkeys(str(origins[number]) for number in sorted(problem.tolerated)))
+    numbers = sorted(problem.tolerated)
+    return tuple(dict.fromkeys(str(problem.origins[number]) for number in numbers))

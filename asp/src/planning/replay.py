@@ -128,9 +128,7 @@ def _fault(problem: Problem, path: Path, blocked: Sequence[CellState]) -> str:
 
 def tolerated(problem: Problem, cells: CellState) -> list[object]:
     """Return the rules that a state may violate because nothing of them was touched."""
-    origins: list[object] = [rule.origin for rule in problem.causal]
-    origins += [denial.origin for denial in problem.denials]
-    return [origins[n] for n in problem.tolerated if problem.untouched(n, cells)]
+    return [problem.origins[n] for n in problem.tolerated if problem.untouched(n, cells)]
 
 
 def problem_has_ends(problem: Problem) -> bool:

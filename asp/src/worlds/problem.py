@@ -228,6 +228,12 @@ class Problem:
         """For each causal rule, and behind them each denial, the variables it is about."""
         return (*(rule.scope for rule in self.causal), *(d.scope for d in self.denials))
 
+    @cached_property
+    def origins(self) -> tuple[CausalRule | Denial, ...]:
+        """For each causal rule, and behind them each denial, the statement it comes from."""
+        causal: list[CausalRule | Denial] = [rule.origin for rule in self.causal]
+        return (*causal, *(denial.origin for denial in self.denials))
+
     def violations(self, state: CellState) -> list[int]:
         """Return the numbers of causal rules, and behind them denials, that a state breaks."""
         broken = [

@@ -34,7 +34,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whyproof.asp.rules import RuleError, RuleSet, Table
@@ -48,7 +48,14 @@ from .statements_toml import causal_of, denials_of, effects_of, preconditions_of
 from .text import WorldRules, read_world_rules
 from .world import World
 
-__all__ = ["load_world", "read_rule_file", "world_from_toml"]
+__all__ = [
+    "WorldFile",
+    "load_world",
+    "read_rule_file",
+    "read_text",
+    "read_world_file",
+    "world_from_toml",
+]
 
 _MAX_BYTES = 64 * 1024**2
 
@@ -65,6 +72,51 @@ _KEYS = (
     "effects",
     "arguments",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WorldFile:
+    """A world file that is read, its rule files not yet.
+
+    Parameters
+    ----------
+    plain
+        The world without the rules of other files.
+    rule_files
+        Files that it names.
+    target
+        What the decision rules decide; empty if it does not say.
+    arguments
+        Features that the arguments of positional predicates stand for.
+    source
+        Name for messages.
+    """
+
+    plain: World
+    rule_files: tuple[Path, ...]
+    target: str
+    arguments: Mapping[str, Sequence[str]]
+    source: str
+
+    def load(
+        self, rules: Sequence[str | os.PathLike[str]] = (), target: str | None = None
+    ) -> World:
+        """Read the rule files, and further ones, and return the whole world."""
+        names = self.plain.names
+        files = [*self.rule_files, *(Path(os.fspath(file)) for file in rules)]
+        found = [_rules(file, names, self.target or target, self.arguments) for file in files]
+        decided = [part.decisions for part in found if part.decisions is not None]
+        try:
+            return replace(
+                self.plain,
+                causal=(*self.plain.causal, *(rule for part in found for rule in part.causal)),
+                denials=(*self.plain.denials, *(rule for part in found for rule in part.denials)),
+                decisions=_joined(decided),
+            )
+        except RuleError:
+            raise
+        except DataError as error:
+            raise DataError(f"{self.source}: {error}") from None
 
 
 def load_world(
@@ -94,10 +146,13 @@ def load_world(
     DataError
         For a world file that cannot be read or says something impossible, with its line.
     """
+    return read_world_file(path, data=data).load(rules, target)
+
+
+def read_world_file(path: str | os.PathLike[str], *, data: Table | None = None) -> WorldFile:
+    """Read a world file without its rule files; see `load_world`."""
     path = Path(os.fspath(path))
-    return world_from_toml(
-        _text(path), rules, source=str(path), folder=path.parent, data=data, target=target
-    )
+    return _world_file(read_text(path), str(path), path.parent, data)
 
 
 def world_from_toml(
@@ -105,7 +160,6 @@ def world_from_toml(
     rules: Sequence[str | os.PathLike[str]] = (),
     *,
     source: str = "the world",
-    folder: Path | None = None,
     data: Table | None = None,
     target: str | None = None,
 ) -> World:
@@ -127,6 +181,10 @@ def world_from_toml(
     >>> world.names, str(world.causal[0])
     (('debt', 'score'), 'score >= 620 if debt = 0')
     """
+    return _world_file(text, source, None, data).load(rules, target)
+
+
+def _world_file(text: str, source: str, folder: Path | None, data: Table | None) -> WorldFile:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -135,32 +193,27 @@ def world_from_toml(
     entry.keys(_KEYS)
     features = _features(entry, data)
     names = [feature.name for feature in features]
-    goal = _goal(entry)
     arguments = {
         key: entry.table("arguments").names(key) for key in entry.table("arguments").content
     }
-    told = entry.text("target") or target
-    found = [WorldRules(causal_of(entry, names), denials_of(entry, names))]
-    for name in entry.names("rules"):
-        file = Path(name) if folder is None else folder / name
-        found.append(_rules(file, names, told, arguments))
-    found += [_rules(Path(os.fspath(file)), names, told, arguments) for file in rules]
-    decided = [part.decisions for part in found if part.decisions is not None]
     try:
-        return World(
+        plain = World(
             features,
-            tuple(rule for part in found for rule in part.causal),
-            tuple(denial for part in found for denial in part.denials),
+            causal_of(entry, names),
+            denials_of(entry, names),
             preconditions_of(entry, names),
             effects_of(entry, names),
-            _joined(decided),
-            goal,
-            entry.text("name"),
+            goal=_goal(entry),
+            name=entry.text("name"),
         )
     except RuleError:
         raise
     except DataError as error:
+        if str(error).startswith(source):
+            raise
         raise DataError(f"{source}: {error}") from None
+    files = tuple(Path(name) if folder is None else folder / name for name in entry.names("rules"))
+    return WorldFile(plain, files, entry.text("target"), arguments, source)
 
 
 def read_rule_file(
@@ -181,7 +234,7 @@ def _rules(
     arguments: Mapping[str, Sequence[str]],
 ) -> WorldRules:
     return read_world_rules(
-        _text(path), features, file=str(path), target=target, arguments=arguments
+        read_text(path), features, file=str(path), target=target, arguments=arguments
     )
 
 
@@ -218,7 +271,14 @@ def _goal(entry: Entry) -> Goal:
         raise goal.fail(str(error), "goal") from None
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file of rules.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is too large or no text.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path} is larger than {_MAX_BYTES} bytes; it is no file of rules")

@@ -102,6 +102,12 @@ class World:
         """Position of each feature by name."""
         return {name: i for i, name in enumerate(self.names)}
 
+    @cached_property
+    def statements(self) -> tuple[CausalRule | Denial, ...]:
+        """Causal rules and denials: what every state satisfies."""
+        causal: list[CausalRule | Denial] = list(self.causal)
+        return (*causal, *self.denials)
+
     def feature(self, name: str) -> WorldFeature:
         """Return a feature.
 
