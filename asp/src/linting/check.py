@@ -1,4 +1,4 @@
-"""Checking decision rules over all consistent states: gaps, overlaps, conflicts, dead rules.
+"""Checking decision rules over all consistent states: gaps, overlaps, conflicts, idle rules.
 
 Every finding comes with a witness person, or, where it says "never", with a proof: the
 smallest set of rules of the world, of literals, or of earlier rules that excludes it.
@@ -97,6 +97,8 @@ def decision_findings(world: World, problem: Problem, space: StateSpace) -> Iter
             yield _never_fires(rule, number, problem, space)
         elif space.witness(("decides", (number, 0), True)) is None:
             yield _never_decides(rules.rules, number, space)
+        else:
+            yield from _redundant(world, number, space)
 
 
 def _gaps(world: World, space: StateSpace) -> Iterator[Finding]:
@@ -169,12 +171,7 @@ def _never_fires(rule: Rule, number: int, problem: Problem, space: StateSpace) -
 
 def _never_decides(rules: tuple[Rule, ...], number: int, space: StateSpace) -> Finding:
     """Name a smallest set of earlier rules that fire wherever this one does."""
-    earlier = list(range(number))
-    for k in range(number):
-        rest = [n for n in earlier if n != k]
-        silent = [("fired", (n, 0), False) for n in rest]
-        if space.witness(("fired", (number, 0), True), *silent) is None:
-            earlier = rest
+    earlier = _cover("fired", number, list(range(number)), space)
     names = " or ".join(f"rule {n + 1}" for n in earlier)
     return Finding(
         Severity.WARNING,
@@ -184,3 +181,42 @@ def _never_decides(rules: tuple[Rule, ...], number: int, space: StateSpace) -> F
         proof=f"{names} decides first",
         data={"rules": [number + 1], "covered_by": [n + 1 for n in earlier]},
     )
+
+
+def _redundant(world: World, number: int, space: StateSpace) -> Iterator[Finding]:
+    """Yield a finding if rules behind this one would decide the same wherever it decides."""
+    rules = world.rules()
+    label = text_of(rules.rules[number].head.values[0])
+    following: list[int] = []
+    for k in range(number + 1, len(rules.rules)):
+        if text_of(rules.rules[k].head.values[0]) != label:
+            break
+        following.append(k)
+    reaches_end = number + len(following) == len(rules.rules) - 1
+    if reaches_end and rules.default is not None and text_of(rules.default) == label:
+        by, covered = "the default decides the same", list[int]()
+    else:
+        silent = [("fired", (n, 0), False) for n in following]
+        if space.witness(("decides", (number, 0), True), *silent) is not None:
+            return
+        covered = _cover("decides", number, following, space)
+        by = f"{' or '.join(f'rule {n + 1}' for n in covered)} decides the same"
+    yield Finding(
+        Severity.WARNING,
+        "redundant-rule",
+        f"rule {number + 1} changes nothing: {rules.rules[number]}; leave it out",
+        rules.rules[number].position,
+        proof=by,
+        data={"rules": [number + 1], "covered_by": [n + 1 for n in covered]},
+    )
+
+
+def _cover(what: str, number: int, others: list[int], space: StateSpace) -> list[int]:
+    """Return a smallest set of rules of which one fires wherever a rule fires or decides."""
+    kept = others
+    for k in others:
+        rest = [n for n in kept if n != k]
+        silent = [("fired", (n, 0), False) for n in rest]
+        if space.witness((what, (number, 0), True), *silent) is None:
+            kept = rest
+    return kept

@@ -14,7 +14,7 @@ from whyproof.asp.rules import Position, RuleError
 from whyproof.asp.rules.literal import Operator
 from whyproof.asp.rules.parse import parse_program
 from whyproof.asp.rules.read import rules_of
-from whyproof.asp.rules.terms import Call, Clause, Comparison, Constant, Program
+from whyproof.asp.rules.terms import Call, Clause, Comparison, Constant, Membership, Program
 from whyproof.asp.rules.tokens import TokenKind, tokens
 from whyproof.asp.rules.translate import Unfolder
 from whyproof.engine.errors import InputError
@@ -107,7 +107,9 @@ def _check_head(head: Comparison) -> None:
 
 def _about_feature(clause: Clause, features: Sequence[str]) -> bool:
     match clause.head:
-        case Comparison(left=Constant(value=str(name))):
+        case (
+            Comparison(left=Constant(value=str(name))) | Membership(left=Constant(value=str(name)))
+        ):
             return name in features
         case Call(name=name, arguments=(_, _)):
             return name in features

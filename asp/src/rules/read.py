@@ -146,6 +146,14 @@ def rules_of(clause: Clause, unfolder: Unfolder) -> list[Rule]:
     if isinstance(head, (Comparison, Membership, Not)):
         by_name = unfolder.bodies(Clause(None, (head,), clause.position), {})
         return _with_heads(clause, list(by_name[0].literals), unfolder.bodies(clause, {}))
+    if isinstance(head, Membership) and isinstance(head.left, Constant):
+        members = [term for term in head.members if isinstance(term, Constant)]
+        if len(members) < len(head.members) or not isinstance(head.left.value, str):
+            raise RuleError("a head names a feature and a set of values", head.position)
+        operator = Operator.NOT_IN if head.negated else Operator.IN
+        values = tuple(truth(member) for member in members)
+        heads = [Literal(head.left.value, operator, values, position=head.position)]
+        return _with_heads(clause, heads, unfolder.bodies(clause, {}))
     if isinstance(head, Call) and len(head.arguments) == 2:
         row, value = head.arguments
         bound: dict[str, Binding] = {row.name: Row()} if isinstance(row, Variable) else {}

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from whyproof.asp.rules import Position, Value
-from whyproof.engine.errors import DataError
+from whyproof.asp.rules import Position, RuleError, Value
+from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.names import did_you_mean
 
 __all__ = ["Entry", "Source"]
@@ -70,10 +70,12 @@ class Entry:
             return inner and Position(inner.file, inner.line + shift, inner.column)
         return start.position([*self.path.split("."), *words] if self.path else words)
 
-    def fail(self, what: str, *words: str) -> DataError:
+    def fail(self, what: str, *words: str) -> InputError:
         """Return an error with the place of the table or of a word in it."""
         position = self.position(*words)
-        return DataError(f"{position or self.source.name}: {what}")
+        if position is None:
+            return DataError(f"{self.source.name}: {what}")
+        return RuleError(what, position)
 
     def keys(self, known: Sequence[str]) -> None:
         """Refuse settings that do not exist."""

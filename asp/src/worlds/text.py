@@ -22,7 +22,7 @@ from whyproof.asp.rules import Body, Literal, RuleError, RuleSet
 from whyproof.asp.rules.literal import Operator
 from whyproof.asp.rules.parse import parse_program
 from whyproof.asp.rules.read import decisions_of, rules_of
-from whyproof.asp.rules.terms import Call, Clause, Comparison, Constant, Goal
+from whyproof.asp.rules.terms import Call, Clause, Comparison, Constant, Goal, Membership
 from whyproof.asp.rules.translate import Unfolder, signature_of
 from whyproof.engine.names import did_you_mean
 
@@ -172,7 +172,9 @@ def _quoted(name: str) -> str:
 def _feature_of(clause: Clause, features: Collection[str]) -> str | None:
     """Return the feature that a clause concludes about, if it does."""
     match clause.head:
-        case Comparison(left=Constant(value=str(name))) if name in features:
+        case (
+            Comparison(left=Constant(value=str(name))) | Membership(left=Constant(value=str(name)))
+        ) if name in features:
             return name
         case Call(name=name, arguments=(_, _)) if name in features:
             return name
