@@ -242,6 +242,12 @@ def test_labels_and_names_of_the_user() -> None:
     )
     assert model.classes == ("malignant", "benign")
     assert model.names[29] == "29"
+    with pytest.raises(ValueError, match="names its columns itself"):
+        load_model(model, names=["x"] * 30)
+    with pytest.raises(ValueError, match="two columns are named 'x'"):
+        load_model(fitted(CANCER), names=["x"] * 30)
+    with pytest.raises(ValueError, match="30 columns but 2 column names"):
+        load_model(fitted(CANCER), names=["x", "y"])
     with pytest.raises(ValueError, match="2 classes, 3 labels"):
         load_model(fitted(CANCER), classes=["a", "b", "c"])
 

@@ -134,7 +134,7 @@ class _Graph:
             )
         node = trees[0]
         attributes = attributes_of(node)
-        columns = self._columns(node)
+        columns = self._columns(node, attributes)
         labels = attributes.get("classlabels_strings") or attributes.get("classlabels_int64s")
         outputs = len(labels or ()) or int(attributes.get("n_targets", 1))
         ensemble = read_trees(node.op_type, attributes, outputs, columns.input_type, self.source)
@@ -178,7 +178,7 @@ class _Graph:
             f"{self.source}: operator {node.op_type}{name} of {domain} {version} {why}"
         )
 
-    def _columns(self, node: Any) -> _Columns:  # noqa: ANN401
+    def _columns(self, node: Any, attributes: Mapping[str, Any]) -> _Columns:  # noqa: ANN401
         """Follow the trees' input back to the graph's."""
         graph_inputs = {i.name: i for i in self.proto.graph.input if i.name not in self.constants}
         name = node.input[0]
@@ -197,7 +197,7 @@ class _Graph:
             raise UnsupportedError(f"{self.source} has inputs that the trees do not use")
         tensor = graph_inputs[name].type.tensor_type
         dims = [d.dim_value for d in tensor.shape.dim]
-        tested = max(attributes_of(node).get("nodes_featureids", ()), default=0) + 1
+        tested = max(attributes.get("nodes_featureids", ()), default=0) + 1
         n_columns = dims[1] if len(dims) == 2 and dims[1] > 0 else tested
         return _Columns(
             (name,), n_columns, self._input_type(tensor, node), (), bool(dims and dims[0] == 1)

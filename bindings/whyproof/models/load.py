@@ -72,7 +72,7 @@ def load_model(
         Labels by class index, where the file does not know those of the user; required
         for XGBoost's text dumps, empty there for a regressor.
     names
-        Column names in the model's order, where the model has none.
+        Column names in the model's order, for a model that has none.
     base_score
         For XGBoost's text dumps: the base score that they leave out, 0.5 by default.
     max_bytes
@@ -227,6 +227,10 @@ def _with_labels(
     model: Model, classes: Sequence[Hashable] | None, names: Sequence[str] | None
 ) -> Model:
     if names is not None and tuple(names) != model.names:
+        if model.names:
+            raise DataError(
+                f"the model names its columns itself ({model.names[0]!r}, ...); leave names out"
+            )
         twice = first_duplicate(names)
         if twice is not None:
             raise DataError(f"two columns are named {twice!r}; names must be unique")

@@ -256,19 +256,14 @@ def probe_points(structure: TreeEnsemble, rows: int, *, missing: bool = False) -
     Deterministic; a column that no tree tests is zero, categorical columns take codes
     that some split lists, and one value in eight is missing where that is allowed.
     """
+    step = np.float32 if structure.input_type == "float32" else np.float64
     values: list[set[float]] = [{0.0} for _ in range(structure.n_columns)]
+    for column, boundaries in _boundaries(structure, rows).items():
+        below = np.nextafter(boundaries.astype(step), step(-np.inf)).astype(np.float64)
+        values[column].update([*boundaries.tolist(), *below.tolist()])
     for tree in structure.trees:
-        for node in np.flatnonzero(tree.column >= 0).tolist():
-            candidates = values[int(tree.column[node])]
-            if len(candidates) >= 3 * rows:
-                continue
-            if node in tree.categories:
-                candidates.update(float(code) for code in tree.categories[node])
-            elif np.isfinite(tree.boundary[node]):
-                boundary = float(tree.boundary[node])
-                step = np.float32 if structure.input_type == "float32" else np.float64
-                below = float(np.nextafter(step(boundary), step(-np.inf)))
-                candidates.update((boundary, below))
+        for node, codes in tree.categories.items():
+            values[int(tree.column[node])].update(float(code) for code in codes)
     points = np.zeros((rows, structure.n_columns))
     random = np.random.default_rng(0)
     for column, candidates in enumerate(values):
@@ -276,6 +271,21 @@ def probe_points(structure: TreeEnsemble, rows: int, *, missing: bool = False) -
     if missing:
         points[random.random(points.shape) < 0.125] = np.nan
     return points
+
+
+def _boundaries(structure: TreeEnsemble, most: int) -> dict[int, npt.NDArray[np.float64]]:
+    """Return the first finite boundaries of each numeric column, at most so many."""
+    if not structure.trees:
+        return {}
+    column = np.concatenate([tree.column for tree in structure.trees])
+    boundary = np.concatenate([tree.boundary for tree in structure.trees])
+    numeric = np.flatnonzero((column >= 0) & np.isfinite(boundary))
+    order = numeric[np.argsort(column[numeric], kind="stable")]
+    if not len(order):
+        return {}
+    listed, starts = np.unique(column[order], return_index=True)
+    parts = np.split(boundary[order], starts[1:])
+    return {int(c): part[:most] for c, part in zip(listed, parts, strict=True)}
 
 
 def _leads(structure: TreeEnsemble, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

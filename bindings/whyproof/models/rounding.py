@@ -92,14 +92,18 @@ def summation_errors(
     low, high = base.copy(), base.copy()
     absolute = np.abs(base)
     error = unit * base_roundings * absolute
+    terms = np.zeros(len(base))
     for tree in trees:
         leaves = tree.values[tree.leaves]
         size = np.abs(leaves).max(axis=0)
         absolute = absolute + size
         low, high = low + leaves.min(axis=0), high + leaves.max(axis=0)
-        error = error + unit * (np.maximum(np.abs(low), np.abs(high)) + roundings * size)
+        # Adding zero, as trees of other classes do, is exact.
+        partial = np.where(size > 0.0, np.maximum(np.abs(low), np.abs(high)), 0.0)
+        error = error + unit * (partial + roundings * size)
+        terms = terms + (size > 0.0)
     if not ordered:
-        error = unit * (len(trees) + 1 + roundings + base_roundings) * absolute
+        error = unit * (terms + 1 + roundings + base_roundings) * absolute
     # Bounds above are over exact partial sums; the factor covers rounded ones.
     return np.asarray(error * (1.0 + 4.0 * unit * (len(trees) + 2)))
 
