@@ -1,6 +1,5 @@
 """ONNX and NNet files become graphs that compute what onnxruntime computes."""
 
-
 from __future__ import annotations
 
 import os

@@ -20,7 +20,8 @@ computation taken off; what lies within is `Unknown(precision)`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,16 +66,18 @@ class OracleOptions:
         Processor seconds for one tree.
     attack
         Of single questions.
-    warm
-        Number of stored witnesses that an attack may start from.
     batch
         Sets bounded together.
+    threads
+        Threads inside one torch operation.  Batches of small operations lose by more than
+        one; large convolutions may gain.
     """
 
     tree: TreeOptions = field(default_factory=TreeOptions)
     tree_seconds: float = 10.0
     attack: AttackOptions = field(default_factory=lambda: AttackOptions(steps=20, restarts=2))
     batch: int = 64
+    threads: int = 1
 
 
 @dataclass
@@ -301,7 +304,8 @@ class NetworkOracle:
         self.tally.rounds += 1
         inputs = self.place.box(play, free)
         start = None if warm is None else self.place.deviation(play, warm.point)
-        found, deviations = attack(play.network, inputs, self.place.target, options, start)
+        with _threads(self.options.threads):
+            found, deviations = attack(play.network, inputs, self.place.target, options, start)
         rows = found.nonzero().ravel().tolist()
         results: list[Counterexample | None] = [None] * len(free)
         if rows:
@@ -337,6 +341,12 @@ class NetworkOracle:
         scores: Ascent | None = None,
     ) -> Proofs:
         """Bound the lead of the decision over a batch of sets in the columns in play."""
+        with _threads(self.options.threads):
+            return self._bound(play, inputs, hidden, scores)
+
+    def _bound(
+        self, play: Play, inputs: InputSet, hidden: Ascent | None, scores: Ascent | None
+    ) -> Proofs:
         self.tally.bounded += inputs.batch
         self.tally.rounds += 1
         target, network = self.place.target, play.network
@@ -454,12 +464,26 @@ class NetworkOracle:
             return real
 
         limit = self.options.tree_seconds if seconds is None else seconds
-        tree = Tree(play.network, goal, self.place.target, confirm, self.options.tree)
-        result = tree.run(limit, self.clock)
+        with _threads(self.options.threads):
+            tree = Tree(play.network, goal, self.place.target, confirm, self.options.tree)
+            result = tree.run(limit, self.clock)
         self.tally.trees += 1
         self.tally.nodes += result.nodes
         self.tally.rounds += 1
         return result, found
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if before == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _unknown(result: TreeResult) -> Unknown:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..network import Network
+from .adam import Adam
 from .backward import LinearForm, backward, enclosures
 from .goals import Goal
 from .interval import Ranges
@@ -114,14 +115,12 @@ class NodeBounds:
         slopes = nodes.slopes.clone().requires_grad_()
         multiplier = nodes.multiplier.clone().requires_grad_()
         weights = nodes.weights.clone()
-        groups = [
-            {"params": [slopes], "lr": slope_rate},
-            {"params": [multiplier], "lr": multiplier_rate},
-        ]
+        tensors, rates = [slopes, multiplier], [slope_rate, multiplier_rate]
         if not self.target.is_simple:
             weights.requires_grad_()
-            groups.append({"params": [weights], "lr": multiplier_rate})
-        adam = torch.optim.Adam(groups)
+            tensors.append(weights)
+            rates.append(multiplier_rate)
+        adam = Adam(tensors, rates)
         valid = self.target.valid[nodes.case]
         still = nodes.open.clone()
         moving = replace(nodes, slopes=slopes, multiplier=multiplier, weights=weights)
@@ -138,10 +137,7 @@ class NodeBounds:
                 break
             steps -= 1
             capped = torch.where(still, values.clamp(max=0.5), torch.zeros_like(values))
-            loss = -(capped.sum(1) / still.sum(1).clamp(min=1)).sum()
-            adam.zero_grad()
-            torch.autograd.backward(loss)
-            adam.step()
+            adam.ascend((capped.sum(1) / still.sum(1).clamp(min=1)).sum())
             with torch.no_grad():
                 slopes.clamp_(0, 1)
                 multiplier.clamp_(min=0)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..network import Network
 from ..operators.base import Enclosure
+from .adam import Adam
 from .backward import LinearForm, backward
 from .sets import InputSet
 
@@ -91,19 +92,16 @@ def optimise_slopes(
     if not ascent.steps or not slopes or bool((best > ascent.enough).all()):
         return best, slopes, plain
     leaves = [slope.requires_grad_() for slope in slopes.values()]
-    adam = torch.optim.Adam(leaves, lr=ascent.rate)
+    adam = Adam(leaves, [ascent.rate] * len(leaves))
     cap = ascent.enough + 0.5
     for _ in range(ascent.steps):
         form = backward(network, start, lines, slopes=slopes)
         bound = form.constant + inputs.minimum(form.coefficients) + offset
-        adam.zero_grad()
-        torch.autograd.backward((-bound.clamp(max=cap)).sum())
-        adam.step()
+        adam.ascend(bound.clamp(max=cap).sum())
         with torch.no_grad():
             for leaf in leaves:
                 leaf.clamp_(0, 1)
-        for group in adam.param_groups:
-            group["lr"] *= ascent.decay
+        adam.slow(ascent.decay)
         if bool((bound.detach() > ascent.enough).all()):
             break
     fixed = {position: slope.detach() for position, slope in slopes.items()}
