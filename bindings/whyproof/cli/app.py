@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .rule_commands import learn, rules_app
 
 __all__ = ["app"]
 
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="Look into a store, check it, export it.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
+app.add_typer(rules_app, name="rules")
+app.command()(learn)
 
 _Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
 
