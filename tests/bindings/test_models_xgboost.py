@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_probes import assert_agrees, probes
+from model_probes import assert_agrees, lead, probes
 
 from whyproof.encodings.trees.ensemble import DecisionRule
 from whyproof.engine.domain import Categories, Integers
@@ -422,3 +422,43 @@ class TestTextDumps:
             return
         with pytest.raises(ModelError, match=message):
             load_model(path, classes=[0, 1])
+
+
+def stepped(objective: str, classes: int, leaves: list[float]) -> Model:
+    """A booster whose single split chooses between two leaves, the rest being zero."""
+    X, y = np.arange(8.0)[:, None], np.arange(8) % max(2, classes)
+    settings = {"objective": objective, "base_score": 0.5, "max_depth": 1}
+    if classes > 2:
+        settings["num_class"] = classes
+    booster = xgboost.train(settings, xgboost.DMatrix(X, label=y), 1)
+    raw = json.loads(bytes(booster.save_raw("json")))
+    for number, tree in enumerate(raw["learner"]["gradient_booster"]["model"]["trees"]):
+        arrays = {
+            "base_weights": 0.0,
+            "loss_changes": 1.0,
+            "sum_hessian": 1.0,
+            "default_left": 0,
+            "split_indices": 0,
+            "split_type": 0,
+        }
+        tree.update({name: [value] * 3 for name, value in arrays.items()})
+        tree["left_children"], tree["right_children"] = [1, -1, -1], [2, -1, -1]
+        tree["parents"], tree["tree_param"]["num_nodes"] = [2147483647, 0, 0], "3"
+        tree["split_conditions"] = [0.5, *(leaves if number == classes // 2 else [0.0, 0.0])]
+    return importer.load_xgboost_bytes(json.dumps(raw).encode(), "model.json")
+
+
+@pytest.mark.parametrize(("objective", "classes"), [("binary:logistic", 1), ("multi:softprob", 3)])
+def test_margins_that_the_link_rounds_away_lie_within_the_slack(
+    objective: str, classes: int
+) -> None:
+    rounded = 0
+    for size in np.geomspace(1e-9, 1e-5, 60).astype(np.float32).tolist():
+        model = stepped(objective, classes, [size, -size])
+        for point in np.array([[0.0], [1.0]]):
+            exact, ran = model.structure.exact_outcome(point), int(model.predict(point[None])[0])
+            if exact != ran:
+                rounded += 1
+                assert lead(model.structure, point) <= model.structure.slack
+    # float32 does make ties of small margins: without the slack these would be wrong proofs.
+    assert rounded > 0
