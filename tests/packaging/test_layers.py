@@ -18,7 +18,7 @@ ORDER = list(ROOMS)
 THIRD_PARTY = {
     "engine": {"numpy", "pysat", "highspy", "clingo"},
     "encodings": {"numpy", "pysat", "highspy", "veritas", "onnx", "onnxruntime", "clingo"},
-    "asp": {"numpy", "clingo"},
+    "asp": {"numpy", "clingo", "jinja2"},
 }
 OPTIONAL = {"sklearn", "xgboost", "lightgbm", "torch", "pandas", "matplotlib", "pyarrow"}
 
