@@ -65,6 +65,11 @@ class ExplanationProblem:
             raise DataError(f"nothing has to change: the instance already has {wanted}")
 
     @cached_property
+    def limits(self) -> tuple[Point, Point]:
+        """Smallest box around the region, see `Region.limits`; not to be written to."""
+        return self.region.limits(self.space, self.instance)
+
+    @cached_property
     def prediction(self) -> float:
         """Outcome of the instance: a class index, or the value of a regressor."""
         return float(self.classifier.predict(self.instance[None])[0])
@@ -138,7 +143,7 @@ class ExplanationProblem:
         for row, features in enumerate(free_sets):
             free[row, list(features)] = True
         same = (points == self.instance) | (np.isnan(points) & np.isnan(self.instance))
-        lower, upper = self.region.limits(self.space, self.instance)
+        lower, upper = self.limits
         with np.errstate(invalid="ignore"):
             within = self.space.admissible(points) & (lower <= points) & (points <= upper)
         return bool((same | (within & free[:, self.space.owner])).all())

@@ -75,7 +75,8 @@ class Replay:
         points = np.stack([c.point for c in fresh])
         outcomes = self._problem.replay_all(points, [c.moved for c in fresh])
         for original, outcome in zip(fresh, outcomes.tolist(), strict=True):
-            confirmed = replace(original, outcome=float(outcome))
+            same = original.outcome == outcome
+            confirmed = original if same else replace(original, outcome=float(outcome))
             self._confirmed[id(original)] = (original, confirmed)
             self._confirmed[id(confirmed)] = (confirmed, confirmed)
 

@@ -8,6 +8,7 @@ with the base, as XGBoost and LightGBM do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,8 @@ class SimulatedRuntime:
     def sums(self, points: Points) -> npt.NDArray[np.float64]:
         """Return sums, each addition rounded, shape ``(rows, outputs)``."""
         structure = self.structure
+        if self._turns is not None and structure.divisor == 1:
+            return self._sums_by_output(structure.terms(points), self._turns)
         terms = structure.terms(points)
         start = structure.base if structure.divisor == 1 else np.zeros_like(structure.base)
         base = np.broadcast_to(start, (len(points), 1, structure.n_outputs))
@@ -56,6 +59,34 @@ class SimulatedRuntime:
         if structure.divisor == 1:
             return total
         return np.asarray(structure.base + total / structure.divisor)
+
+    @cached_property
+    def _turns(self) -> npt.NDArray[np.intp] | None:
+        """Trees of each output in order, ``(outputs, most trees)``, padded with -1.
+
+        `None` if a tree adds to several outputs.  Trees of other outputs add exact zeros
+        and can be left out.
+        """
+        trees = self.structure.trees
+        if self.structure.n_outputs == 1 or not trees:
+            return None
+        touched = np.array([(tree.values != 0).any(axis=0) for tree in trees])
+        if bool((touched.sum(axis=1) > 1).any()):
+            return None
+        own = [np.flatnonzero(touched[:, k]) for k in range(self.structure.n_outputs)]
+        turns = np.full((len(own), max(1, *map(len, own))), -1, dtype=np.intp)
+        for k, numbers in enumerate(own):
+            turns[k, : len(numbers)] = numbers
+        return turns
+
+    def _sums_by_output(
+        self, terms: npt.NDArray[np.float64], turns: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float64]:
+        outputs = np.arange(len(turns))[:, None]
+        own = np.where(turns < 0, 0.0, terms[:, turns, outputs])
+        start = np.broadcast_to(self.structure.base[:, None], (len(terms), len(turns), 1))
+        steps = np.concatenate([start, own], axis=2).astype(self.precision)
+        return np.asarray(np.add.accumulate(steps, axis=2)[:, :, -1], dtype=np.float64)
 
     def predict(self, points: Points) -> Predictions:
         """Return outcomes of the rounded sums."""

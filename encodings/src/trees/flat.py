@@ -7,6 +7,7 @@ numpy operations as the deepest tree has levels, whatever the number of trees.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,19 +88,29 @@ class FlatTrees:
     def _walk(self, points: Points) -> npt.NDArray[np.int64]:
         from .ensemble import within_zero
 
-        node = np.repeat(self.starts[None, :], len(points), axis=0)
+        n_rows, n_trees = len(points), len(self.starts)
+        cells = points.ravel()
+        first = np.repeat(np.arange(n_rows) * points.shape[1], n_trees)
+        node = np.tile(self.starts, n_rows)
+        may_miss = self.zero_missing is not None or bool(np.isnan(cells).any())
         for _ in range(self.depth):
-            value = np.take_along_axis(points, self.column[node], axis=1)
+            value = cells[first + self.column[node]]
             goes_left = value < self.boundary[node]
             if self.categories:
                 self._look_up(node, value, goes_left)
-            missing = np.isnan(value)
-            if self.zero_missing is not None:
-                missing |= self.zero_missing[node] & within_zero(value)
-            if missing.any():
+            if may_miss:
+                missing = np.isnan(value)
+                if self.zero_missing is not None:
+                    missing |= self.zero_missing[node] & within_zero(value)
                 goes_left = np.where(missing, self.missing_left[node], goes_left)
-            node = np.where(goes_left, self.left[node], self.right[node])
-        return node
+            # Children lie side by side: one look-up instead of two and a choice.
+            node = self._children[2 * node + goes_left]
+        return node.reshape(n_rows, n_trees)
+
+    @cached_property
+    def _children(self) -> npt.NDArray[np.int64]:
+        """Right and left child of each node, alternating."""
+        return np.column_stack([self.right, self.left]).ravel().astype(np.int64)
 
     def _look_up(
         self,

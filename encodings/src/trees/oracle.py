@@ -131,7 +131,7 @@ class TreeOracle:
         boxes, lower, upper = narrow.boxes, narrow.lower, narrow.upper
         self._divisor = ensemble.divisor
         self._cells = narrow.cells
-        self._limits = problem.region.limits(problem.space, problem.instance)
+        self._limits = problem.limits
         blocks, dead = blocking_features(boxes, self._cells, lower, upper)
         self._goals = [
             self._goal(ensemble, objective)
@@ -143,6 +143,7 @@ class TreeOracle:
         self._first = np.cumsum([0, *(len(goal.scores) for goal in self._goals)])[:-1]
         self._thresholds = np.array([goal.threshold for goal in self._goals])
         self._floors = np.array([goal.cut for goal in self._goals])
+        self._open = np.zeros(len(self._goals)), np.ones(len(self._goals), dtype=np.bool_)
         self._reverter = Reverter(boxes, blocks)
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
@@ -157,9 +158,20 @@ class TreeOracle:
         """Short name for statistics."""
         return "tree search"
 
+    @property
+    def _bound_is_idle(self) -> bool:
+        """Whether the bound is not worth its time for one more free set.
+
+        With one objective there are no rivals to put in order, and an AXp search starts
+        from a core that the bound could not make smaller.
+        """
+        return len(self._goals) == 1 and self.focus is Kind.AXP
+
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set: by bound if that is enough, by search otherwise."""
         relevant = [free & self.relevant for free in free_sets]
+        if self._bound_is_idle and len(relevant) == 1 and relevant[0]:
+            return [self._search(relevant[0], self._open[0], self._open[1], meter)]
         excess, possible = self._bounds(feature_matrix(self.problem.space, relevant))
         answers: list[Answer] = []
         for i, free in enumerate(relevant):

@@ -49,7 +49,7 @@ def within_region(boxes: LeafBoxes, problem: ExplanationProblem) -> Reach:
     problem
         Instance and region.
     """
-    low, high = problem.region.limits(problem.space, problem.instance)
+    low, high = problem.limits
     restricted = np.flatnonzero(problem.region.restricted(problem.space)).tolist()
     cells = boxes.locate(problem.instance)
     lower, upper = np.zeros_like(cells), boxes.n_cells.copy()
