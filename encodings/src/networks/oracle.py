@@ -20,7 +20,7 @@ computation taken off; what lies within is `Unknown(precision)`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -474,7 +474,7 @@ class NetworkOracle:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _threads(count: int) -> Generator[None, None, None]:
     before = torch.get_num_threads()
     if before == count:
         yield

@@ -25,6 +25,7 @@ from .attack import AttackOptions, attack
 from .bounds.backward import backward, enclosures
 from .bounds.goals import Single
 from .bounds.hidden import hidden_ranges
+from .bounds.interval import Ranges
 from .bounds.local import Localiser
 from .bounds.sets import Box
 from .bounds.slopes import Ascent, optimise_slopes, rigorous
@@ -166,7 +167,11 @@ class _Query:
             return self.found
         if len(self.columns) <= _FEW_INPUTS and self.network.nonlinear:
             return self._by_inputs(self.target, deadline)
-        tree = Tree(self.network, Single(inputs), self.target, self._confirm, self.options)
+        ranges = hidden_ranges(self.network, inputs)
+        margin = self._plain(self.target, inputs, ranges)
+        if margin > self.options.precision:
+            return Verification(Outcome.UNSAT, margin=margin)
+        tree = Tree(self.network, Single(inputs), self.target, self._confirm, self.options, ranges)
         result = tree.run(deadline - time.process_time())
         if self.found is not None:
             return self.found
@@ -192,6 +197,11 @@ class _Query:
             if holds and self.found is None:
                 self.found = Verification(Outcome.SAT, point.astype(np.float32), y)
         return good
+
+    def _plain(self, target: Target, inputs: Box, ranges: Ranges) -> float:
+        """Bound the conditions with default lines: often enough, and cheap."""
+        lines = enclosures(self.network, ranges.bounds(self.network))
+        return float(self._rows_alone(target, inputs, ranges.weights, lines).min())
 
     def _by_inputs(self, target: Target, deadline: float) -> Verification:
         """Halve the box along the input that matters most, many boxes at once."""
