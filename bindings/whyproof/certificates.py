@@ -1,0 +1,394 @@
+"""Certificates: explanations with proofs that a program without any search can check.
+
+builder = CertificateBuilder("model.json", model, space)
+builder.add(explanation)
+builder.write("why.certificate.json")
+
+Proofs are made after the fact: the fast oracle has answered, and what it answered is proved
+again in a form that is easily checked.  The file format is in ``docs/certificates.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from whyproof.checker import Refused, Verdict, check_certificate
+from whyproof.checker.document import FORMAT, VERSION, digest_of
+from whyproof.encodings.trees.box_proof import MAX_BOXES, BoxProof, BoxProver
+from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.ensemble import TreeEnsemble
+from whyproof.encodings.trees.oracle import TreeOracle
+from whyproof.encodings.trees.program import TreeProgram
+from whyproof.engine.answers import Answer, Counterexample, Unknown
+from whyproof.engine.budget import Budget, Meter
+from whyproof.engine.classifier import Classifier
+from whyproof.engine.domain import Boolean, Categories, Domain, Integers
+from whyproof.engine.errors import DataError, InputError, UnsupportedError, WhyproofError
+from whyproof.engine.explanation import Explanation, Kind
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, MoveBeyond, ReachClass
+from whyproof.engine.space import FeatureSet, FeatureSpace, Point
+
+__all__ = ["CertificateBuilder", "Unproved", "certify"]
+
+
+class Unproved(WhyproofError, RuntimeError):
+    """No certificate could be made within the limits."""
+
+
+class CertificateBuilder:
+    """Collects explanations of one model over one space into a certificate.
+
+    Parameters
+    ----------
+    model_file
+        The file that the certificate is about, as it will be given to the checker.
+    model, space
+        What was explained.
+    base_score
+        As given to `load_model`, for XGBoost's text dumps.
+    max_boxes
+        Largest proof.
+
+    Raises
+    ------
+    UnsupportedError
+        If the model is no tree ensemble, or the space has constraints.
+    """
+
+    def __init__(
+        self,
+        model_file: str | os.PathLike[str],
+        model: Classifier,
+        space: FeatureSpace,
+        *,
+        base_score: float | None = None,
+        max_boxes: int = MAX_BOXES,
+    ) -> None:
+        structure = model.structure
+        if not isinstance(structure, TreeEnsemble):
+            raise UnsupportedError("certificates are for tree ensembles; this model is none")
+        if space.constraints:
+            raise UnsupportedError("certificates do not know constraints over features")
+        if structure.link != "identity":
+            raise UnsupportedError(
+                f"the outcome is the {structure.link} of a sum of leaves, which exact rationals "
+                "cannot follow; certificates are for classes and plain sums"
+            )
+        try:
+            self._payload = Path(model_file).read_bytes()
+        except OSError as error:
+            raise DataError(f"{model_file} cannot be read: {error.strerror}") from error
+        self._model, self._space, self._slack = model, space, structure.slack
+        self._base_score, self._max_boxes = base_score, max_boxes
+        self._program = TreeProgram(LeafBoxes.of(structure, space))
+        self._decisions: list[tuple[ExplanationProblem, list[dict[str, object]]]] = []
+        self._tools: tuple[BoxProver, TreeOracle] | None = None
+
+    def add(self, explanation: Explanation, *, meter: Meter | None = None) -> None:
+        """Prove an explanation again and add it.
+
+        Elements that the limits did not allow to prove needed are listed as open.
+
+        Parameters
+        ----------
+        explanation
+            Of this model over this space.
+        meter
+            Budget of the run.
+
+        Raises
+        ------
+        Unproved
+            If its main claim was not proved within the limits.
+        """
+        problem = explanation.problem
+        if problem.classifier is not self._model or problem.space is not self._space:
+            raise InputError("the explanation is of another model or space than the certificate")
+        if isinstance(explanation.evidence, Unknown):
+            raise Unproved("an explanation that was not shown to be one cannot be certified")
+        if not self._decisions or self._decisions[-1][0] is not problem:
+            same = [d for d in self._decisions if _alike(d[0], problem)]
+            if same:
+                self._decisions.remove(same[0])
+            self._decisions.append(same[0] if same else (problem, []))
+            problem = self._decisions[-1][0]
+            self._tools = (
+                BoxProver(problem, self._program.boxes),
+                TreeOracle(problem, self._program),
+            )
+        claims = self._decisions[-1][1]
+        meter = meter or Budget().start()
+        if explanation.kind is Kind.AXP:
+            claims.append(self._abductive(problem, explanation, meter))
+        else:
+            claims.append(self._contrastive(problem, explanation, meter))
+
+    def content(self) -> dict[str, object]:
+        """Return the certificate, ready for JSON.
+
+        Raises
+        ------
+        InputError
+            If nothing was added.
+        """
+        if not self._decisions:
+            raise InputError("there is nothing to certify: no explanation was found")
+        content: dict[str, object] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "model": {
+                "hash": "sha256:" + hashlib.sha256(self._payload).hexdigest(),
+                "classes": [str(label) for label in self._model.classes],
+                "base_score": self._base_score,
+            },
+            "slack": self._slack,
+            "space": _space(self._space),
+            "decisions": [_decision(problem, claims) for problem, claims in self._decisions],
+        }
+        return {**content, "digest": digest_of(content)}
+
+    def check(self) -> Verdict:
+        """Check what was collected, as anyone else would.
+
+        Raises
+        ------
+        Unproved
+            With the checker's reason.
+        """
+        try:
+            return check_certificate(_text(self.content()), self._payload)
+        except Refused as reason:
+            raise Unproved(f"the checker does not accept the certificate: {reason}") from None
+
+    def write(self, path: str | os.PathLike[str]) -> Verdict:
+        """Check the certificate and write it, all or nothing."""
+        verdict = self.check()
+        target = Path(path)
+        try:
+            handle, draft = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(_text(self.content()) + "\n")
+            Path(draft).replace(target)
+        except OSError as error:
+            raise DataError(f"{path} cannot be written: {error.strerror}") from error
+        return verdict
+
+    def _abductive(
+        self, problem: ExplanationProblem, found: Explanation, meter: Meter
+    ) -> dict[str, object]:
+        free = problem.universe - found.members
+        proof = self._prove(free, meter)
+        if isinstance(proof, Unknown):
+            raise Unproved(f"no proof was found: {proof.detail or proof.reason}")
+        witnesses: dict[str, object] = {}
+        unsure: list[str] = []
+        for member, name in zip(found.indices, found.features, strict=True):
+            answer = self._witness(found.necessity.get(member), free | {member}, meter)
+            if isinstance(answer, Counterexample):
+                witnesses[name] = _changes(problem, answer.point)
+            else:
+                unsure.append(name)
+        return {
+            "kind": "axp",
+            "features": list(found.features),
+            "open": unsure,
+            "proof": proof.as_json(),
+            "witnesses": witnesses,
+        }
+
+    def _contrastive(
+        self, problem: ExplanationProblem, found: Explanation, meter: Meter
+    ) -> dict[str, object]:
+        answer = self._witness(found.evidence, found.members, meter)
+        if not isinstance(answer, Counterexample):
+            raise Unproved("no counterexample was found")
+        proofs: dict[str, object] = {}
+        unsure: list[str] = []
+        for member, name in zip(found.indices, found.features, strict=True):
+            proof = None
+            if member not in found.open:
+                proof = self._prove(found.members - {member}, meter)
+            if isinstance(proof, BoxProof):
+                proofs[name] = proof.as_json()
+            else:
+                unsure.append(name)
+        return {
+            "kind": "cxp",
+            "features": list(found.features),
+            "open": unsure,
+            "witness": _changes(problem, answer.point),
+            "proofs": proofs,
+        }
+
+    def _prove(self, free: FeatureSet, meter: Meter) -> BoxProof | Unknown:
+        assert self._tools is not None  # set when the first explanation was added
+        return self._tools[0].prove(free, meter, self._max_boxes)
+
+    def _witness(self, known: Answer | None, free: FeatureSet, meter: Meter) -> Answer | None:
+        """Return a counterexample that moves `free` only: a known one, or a new one."""
+        if isinstance(known, Counterexample) and known.moved <= free:
+            return known
+        assert self._tools is not None  # set when the first explanation was added
+        return self._tools[1].decide([free], meter)[0]
+
+
+def certify(
+    explanations: Iterable[Explanation],
+    model_file: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    base_score: float | None = None,
+    budget: Budget | None = None,
+) -> Verdict:
+    """Write a certificate of explanations of one model, after checking it.
+
+    Parameters
+    ----------
+    explanations
+        At least one; all of the same model and space.
+    model_file
+        The model's file.
+    path
+        File to write.
+    base_score
+        As given to `load_model`, for XGBoost's text dumps.
+    budget
+        Limits.
+
+    Returns
+    -------
+    Verdict
+        What an independent check of the file says.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from xgboost import XGBClassifier
+    >>> from whyproof import Explainer, load_model
+    >>> x, y = load_iris(return_X_y=True)
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> XGBClassifier(n_estimators=5, max_depth=2).fit(x, y).save_model(folder / "iris.json")
+    >>> explainer = Explainer(load_model(folder / "iris.json"))
+    >>> why = explainer.explain(x[0], "axp")
+    >>> certify([why], folder / "iris.json", folder / "why.json").claims
+    ['fixing f2 forces 0, in 1 box; no element can be left out']
+    """
+    listed = list(explanations)
+    if not listed:
+        raise InputError("there is nothing to certify: no explanation was given")
+    first = listed[0].problem
+    builder = CertificateBuilder(model_file, first.classifier, first.space, base_score=base_score)
+    meter = (budget or Budget()).start()
+    for explanation in listed:
+        builder.add(explanation, meter=meter)
+    return builder.write(path)
+
+
+def _alike(one: ExplanationProblem, other: ExplanationProblem) -> bool:
+    """Tell whether two problems ask the same about the same instance."""
+    return (
+        np.array_equal(one.instance, other.instance, equal_nan=True)
+        and one.question == other.question
+        and one.region is other.region
+    )
+
+
+def _text(content: dict[str, object]) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def _number(value: float) -> object:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
+def _space(space: FeatureSpace) -> dict[str, object]:
+    columns = [
+        {
+            "name": column.name,
+            "kind": _kind(column.domain),
+            "lower": _number(column.domain.bounds[0]),
+            "upper": _number(column.domain.bounds[1]),
+            "nullable": column.domain.nullable,
+        }
+        for column in space.columns
+    ]
+    features = [
+        {"name": f.name, "columns": list(f.columns), "immutable": f.immutable}
+        for f in space.features
+    ]
+    return {"columns": columns, "features": features}
+
+
+def _kind(domain: Domain) -> str:
+    match domain:
+        case Categories():
+            return "codes"
+        case Integers() | Boolean():
+            return "integers"
+        case _:
+            return "integers" if domain.is_discrete else "real"
+
+
+def _decision(problem: ExplanationProblem, claims: list[dict[str, object]]) -> dict[str, object]:
+    outcome = problem.prediction
+    region = problem.region
+    radius = region.epsilon
+    return {
+        "instance": [_number(value) for value in problem.instance.tolist()],
+        "prediction": int(outcome) if problem.classifier.classes else outcome,
+        "question": _question(problem),
+        "region": {
+            "epsilon": radius.tolist() if isinstance(radius, np.ndarray) else radius,
+            "lower": None if region.lower is None else _numbers(region.lower, -math.inf),
+            "upper": None if region.upper is None else _numbers(region.upper, math.inf),
+        },
+        "claims": claims,
+    }
+
+
+def _numbers(values: Point, everywhere: float) -> list[object]:
+    return [_number(everywhere if math.isnan(v) else v) for v in values.tolist()]
+
+
+def _question(problem: ExplanationProblem) -> dict[str, object]:
+    question = problem.question
+    if isinstance(question, MoveBeyond):
+        question = question.interval(problem.prediction)
+    match question:
+        case AnyOther():
+            return {"type": "other"}
+        case ReachClass(target):
+            return {"type": "reach", "class": target}
+        case KeepMargin(floor):
+            return {"type": "keep", "floor": float(floor)}
+        case LeaveInterval(lower, upper):
+            ends = {"lower": lower, "upper": upper}
+            finite = {k: float(v) if math.isfinite(v) else None for k, v in ends.items()}
+            return {"type": "leave", **finite}
+        case _:
+            raise UnsupportedError(f"certificates know no question {type(question).__name__}")
+
+
+def _changes(problem: ExplanationProblem, point: Point) -> dict[str, object]:
+    """Write a point as the columns in which it differs from the instance."""
+    return {
+        column.name: _number(value)
+        for column, value, before in zip(
+            problem.space.columns, point.tolist(), problem.instance.tolist(), strict=True
+        )
+        if value != before and not (math.isnan(value) and math.isnan(before))
+    }

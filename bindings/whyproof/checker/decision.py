@@ -1,0 +1,217 @@
+"""One decision of a model and the claims about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from .boxes import BoxChecker, Landscape
+from .cells import column_cells
+from .document import Document, Feature, fields, number
+from .model import Branch, Test, TreeModel
+from .question import outcome, rivals
+from .reading import Predict
+from .refusal import Refused
+from .region import Region
+from .verdict import Verdict
+
+__all__ = ["Decision"]
+
+
+class Decision:
+    """One instance of the model and the claims about it."""
+
+    def __init__(
+        self,
+        document: Document,
+        model: TreeModel,
+        slack: Fraction,
+        predict: Predict | None,
+        entry: object,
+        verdict: Verdict,
+    ) -> None:
+        self._document, self._model, self._predict = document, model, predict
+        self._verdict, self._slack = verdict, slack * model.unit
+        names = ("instance", "prediction", "question", "region", "claims")
+        given = fields(entry, "a decision", names)
+        self._instance = [number(value) for value in given["instance"]]
+        if len(self._instance) != len(document.columns):
+            raise Refused("the instance has not as many values as there are columns")
+        for column, value in zip(document.columns, self._instance, strict=True):
+            if not column.holds(value):
+                raise Refused(f"column {column.name!r} of the instance is not in its domain")
+        self._claims = given["claims"]
+        self._kept = self._prediction(given["prediction"])
+        question = given["question"]
+        self._rivals = rivals(model, question, self._kept)
+        self._asks_classes = question["type"] in ("other", "reach")
+        self._target: int | None = question["class"] if question["type"] == "reach" else None
+        self._region = Region(given["region"], self._instance)
+        self._by_name = {feature.name: feature for feature in document.features}
+        self._lands: list[BoxChecker] = []
+
+    def check(self) -> None:
+        """Check all claims."""
+        if not isinstance(self._claims, list) or not self._claims:
+            raise Refused("there are no claims")
+        for claim in self._claims:
+            kind = claim.get("kind") if isinstance(claim, dict) else None
+            if kind == "axp":
+                self._abductive(claim)
+            elif kind == "cxp":
+                self._contrastive(claim)
+            else:
+                raise Refused(f"a claim is of kind {kind!r}, not axp or cxp")
+
+    def _abductive(self, claim: Mapping[str, Any]) -> None:
+        given = fields(claim, "an AXp", ("kind", "features", "open", "proof", "witnesses"))
+        members, unsure = self._members(given)
+        free = self._mutable - members
+        boxes = self._entailed(given["proof"], free)
+        if set(given["witnesses"]) != members - unsure:
+            raise Refused("there is not one witness for each element of an AXp")
+        for name, changes in given["witnesses"].items():
+            self._witness(changes, free | {name})
+        self._state(
+            f"fixing {_listed(members)} forces {self._label}, in {boxes} "
+            f"{'box' if boxes == 1 else 'boxes'}",
+            members,
+            unsure,
+        )
+
+    def _contrastive(self, claim: Mapping[str, Any]) -> None:
+        given = fields(claim, "a CXp", ("kind", "features", "open", "witness", "proofs"))
+        members, unsure = self._members(given)
+        if not members <= self._mutable:
+            raise Refused("a CXp has features that never change")
+        self._witness(given["witness"], members)
+        if set(given["proofs"]) != members - unsure:
+            raise Refused("there is not one proof for each element of a CXp")
+        for name, proof in given["proofs"].items():
+            self._entailed(proof, members - {name})
+        self._state(f"freeing {_listed(members)} lets {self._label} change", members, unsure)
+
+    def _state(self, what: str, members: set[str], unsure: set[str]) -> None:
+        if not members:
+            least = ""
+        elif unsure:
+            least = f"; not shown to be needed: {_listed(unsure)}"
+        else:
+            least = "; no element can be left out"
+        self._verdict.claims.append(what + least)
+
+    @property
+    def _mutable(self) -> set[str]:
+        return {f.name for f in self._document.features if not f.immutable}
+
+    @property
+    def _label(self) -> str:
+        return self._document.classes[self._kept] if self._document.classes else "the value"
+
+    def _members(self, given: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+        members, unsure = given["features"], given["open"]
+        for names in (members, unsure):
+            if not isinstance(names, list) or len(set(names)) != len(names):
+                raise Refused("a claim does not list its features")
+        if not set(members) <= set(self._by_name) or not set(unsure) <= set(members):
+            raise Refused("a claim names features that do not exist")
+        return set(members), set(unsure)
+
+    def _entailed(self, proof: object, free: set[str]) -> int:
+        columns = {c for name in free for c in self._by_name[name].columns}
+        boxes = self._checker.check(proof, columns, self._instance)
+        self._verdict.boxes += boxes
+        return boxes
+
+    def _witness(self, changes: object, free: set[str]) -> None:
+        """Check a point, given as the columns in which it differs from the instance."""
+        if not isinstance(changes, dict):
+            raise Refused("a witness is no point")
+        position = {column.name: i for i, column in enumerate(self._document.columns)}
+        owner = {c: feature for feature in self._document.features for c in feature.columns}
+        point = list(self._instance)
+        for name, written in changes.items():
+            if name not in position:
+                raise Refused(f"a witness changes a column {name!r} that does not exist")
+            at, value = position[name], number(written)
+            feature: Feature = owner[at]
+            if feature.name not in free or feature.immutable:
+                raise Refused(f"a witness changes {name!r}, which is fixed")
+            if not self._document.columns[at].holds(value):
+                raise Refused(f"a witness has {name!r} outside its domain")
+            if not self._region.holds(at, value):
+                raise Refused(f"a witness has {name!r} outside the region")
+            point[at] = value
+        sums = self._model.sums(point)
+        sure = any(rival.surely(sums, self._slack) for rival in self._rivals)
+        changed = self._changed(point)
+        if changed is False:
+            raise Refused("a witness does not change the decision of the model's own library")
+        if changed is None and not sure:
+            raise Refused("a witness does not change the decision beyond the slack")
+        self._verdict.witnesses += 1
+
+    def _changed(self, point: list[float]) -> bool | None:
+        """Ask the model's own library, where the question is about classes."""
+        if self._predict is None or not self._asks_classes:
+            return None
+        found = self._predict(point)
+        if found is None:
+            return None
+        self._verdict.replayed += 1
+        return found != self._kept if self._target is None else found == self._target
+
+    def _prediction(self, stated: object) -> int:
+        """Check the instance's outcome; return its class, 0 for a value."""
+        sums = self._model.sums(self._instance)
+        if self._model.rule == "value":
+            value = number(stated)
+            # What is stated was rounded for output; claims rest on the interval, not on this.
+            written = Fraction(value) * self._model.unit
+            if not abs(written - sums[0]) <= self._slack + abs(written) / 2**20:
+                raise Refused(f"the model's value at the instance is not {value!r}")
+            return 0
+        if type(stated) is not int or not 0 <= stated < self._model.n_classes:
+            raise Refused(f"the prediction {stated!r} is no class of the model")
+        found = self._predict(self._instance) if self._predict is not None else None
+        others = rivals(self._model, {"type": "other"}, stated)
+        lost = any(r.surely(sums, self._slack) for r in others)
+        clear = outcome(self._model, sums) == stated and not any(
+            d.at(sums) >= -self._slack for r in others for d in r.differences if self._slack
+        )
+        if lost or (found is not None and found != stated) or (found is None and not clear):
+            raise Refused(f"the model does not predict class {stated} for the instance")
+        return stated
+
+    @property
+    def _checker(self) -> BoxChecker:
+        """What checks proofs; made when the first one comes, as counterexamples need none."""
+        if not self._lands:
+            tests: list[dict[Test, None]] = [{} for _ in self._instance]
+            for node in (node for tree in self._model.trees for node in tree):
+                if isinstance(node, Branch):
+                    tests[node.test.column][node.test] = None
+            cells = [self._cells(i, list(found)) for i, found in enumerate(tests)]
+            land = Landscape(self._model, cells, self._instance)
+            checker = BoxChecker(land, self._rivals, self._slack, self._changed)
+            self._lands.append(checker)
+        return self._lands[0]
+
+    def _cells(self, column: int, tests: list[Test]) -> list[float]:
+        value, restricted = self._instance[column], self._region.restricted[column]
+        pinned = any(f.immutable and column in f.columns for f in self._document.features)
+        if pinned or (restricted and math.isnan(value)):
+            return [value]
+        return column_cells(
+            self._document.columns[column],
+            tests,
+            self._region.limits[column],
+            self._model.precision,
+            missing=not restricted,
+        )
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) if names else "nothing"

@@ -1,0 +1,285 @@
+"""Tree models as the checker reads them: tests, leaves, sums of integers, a decision rule.
+
+All numbers of a model are binary fractions.  Scaled by one power of two they are integers,
+and everything below is computed with Python's integers and fractions: exactly.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from .refusal import Refused
+
+__all__ = [
+    "ZERO",
+    "Branch",
+    "Leaf",
+    "Node",
+    "Precision",
+    "Rule",
+    "Test",
+    "TreeModel",
+    "next_above",
+    "round_to",
+]
+
+Precision = Literal["float32", "float64"]
+Rule = Literal["argmax", "positive", "value"]
+"""First largest sum; class 1 where the only sum is above zero; the sum itself."""
+
+DIGITS: dict[Precision, int] = {"float32": 24, "float64": 53}
+ZERO = struct.unpack("<f", struct.pack("<f", 1e-35))[0]
+"""Largest size of what LightGBM reads as zero."""
+
+
+def round_to(value: float, precision: Precision) -> float:
+    """Round a number to a type's grid; what is too large becomes infinite.
+
+    Examples
+    --------
+    >>> round_to(0.1, "float32") == 0.1, round_to(1e300, "float32")
+    (False, inf)
+    """
+    if precision == "float64" or math.isnan(value) or math.isinf(value):
+        return value
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def next_above(value: float, precision: Precision) -> float:
+    """Return the smallest number of a type's grid that is greater than a number.
+
+    Examples
+    --------
+    >>> next_above(1.0, "float32") == 1.0 + 2.0**-23, next_above(0.0, "float64")
+    (True, 5e-324)
+    """
+    if precision == "float64" or math.isinf(value):
+        return math.nextafter(value, math.inf)
+    nearest = round_to(value, "float32")
+    if nearest > value:
+        return nearest
+    if nearest == 0.0:
+        return 2.0**-149
+    (bits,) = struct.unpack("<i", struct.pack("<f", nearest))
+    return float(struct.unpack("<f", struct.pack("<i", bits + (1 if nearest > 0 else -1)))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What a branch asks about a column's value, rounded to the model's input type.
+
+    Parameters
+    ----------
+    column
+        Which column.
+    below
+        Passes what is less than this.
+    codes
+        Passes these whole numbers instead; `None` for a numeric test.
+    missing
+        Whether the missing value passes.
+    zero_missing
+        Whether values up to `ZERO` in size count as missing.
+    """
+
+    column: int
+    below: float = math.nan
+    codes: frozenset[int] | None = None
+    missing: bool = False
+    zero_missing: bool = False
+
+    def passes(self, value: float) -> bool:
+        """Tell whether a rounded value passes."""
+        if math.isnan(value) or (self.zero_missing and abs(value) <= ZERO):
+            return self.missing
+        return value in self.codes if self.codes is not None else value < self.below
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A test and the numbers of the nodes behind it."""
+
+    test: Test
+    yes: int
+    no: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What a leaf adds to each output."""
+
+    values: tuple[float, ...]
+
+
+Node: TypeAlias = Branch | Leaf
+
+
+@dataclass(frozen=True)
+class TreeModel:
+    """Trees and what becomes of their sums.
+
+    Parameters
+    ----------
+    kind
+        What the file is, for people.
+    n_columns
+        Number of inputs.
+    trees
+        Nodes of each tree; node 0 is the root.
+    base
+        Start of each sum.
+    rule
+        How sums decide.
+    n_classes
+        Number of classes; 0 for a regressor.
+    labels
+        Class labels if the file has them.
+    divisor
+        Number of trees that are averaged; 1 for sums.
+    precision
+        Type of inputs and sums.
+    zone
+        Differences that a link function behind the sums may round away.
+    term_roundings, base_roundings
+        Roundings of a term, of the base, before it is added.
+    ordered
+        Whether terms are added in the order of the trees, the base first.
+    """
+
+    kind: str
+    n_columns: int
+    trees: tuple[tuple[Node, ...], ...]
+    base: tuple[float, ...]
+    rule: Rule
+    n_classes: int
+    labels: tuple[str, ...] = ()
+    divisor: int = 1
+    precision: Precision = "float32"
+    zone: Fraction = Fraction(0)
+    term_roundings: int = 0
+    base_roundings: int = 0
+    ordered: bool = True
+
+    def __post_init__(self) -> None:
+        for number, tree in enumerate(self.trees):
+            _check_tree(number, tree, self.n_columns, len(self.base))
+
+    @cached_property
+    def scale(self) -> int:
+        """Power of two that makes every number an integer."""
+        numbers = [*self.base, *(v for t in self.trees for n in t for v in _values(n))]
+        return max((value.as_integer_ratio()[1] for value in numbers), default=1)
+
+    def scaled(self, value: float) -> int:
+        """Return a number of the model times `scale`."""
+        top, bottom = value.as_integer_ratio()
+        return top * (self.scale // bottom)
+
+    @property
+    def unit(self) -> int:
+        """What one unit of the model's scores is in sums: scale times divisor."""
+        return self.scale * self.divisor
+
+    def sums(self, point: list[float]) -> list[int]:
+        """Return the exact sums at a point, times `unit`."""
+        rounded = [round_to(value, self.precision) for value in point]
+        total = [self.scaled(value) * self.divisor for value in self.base]
+        for tree in self.trees:
+            node = tree[0]
+            while isinstance(node, Branch):
+                passes = node.test.passes(rounded[node.test.column])
+                node = tree[node.yes if passes else node.no]
+            for k, value in enumerate(node.values):
+                total[k] += self.scaled(value)
+        return total
+
+    @cached_property
+    def rounding(self) -> Fraction:
+        """How far differences of sums may be off in the model that runs, in scores.
+
+        Each addition errs by half a unit in the last place of its result at most; partial
+        sums are bounded tree by tree.  Zero if no partial sum needs rounding at all.
+        """
+        unit = Fraction(1, 2 ** DIGITS[self.precision])
+        if self._exact():
+            return self.zone
+        errors = sorted(self._error(k, unit) for k in range(len(self.base)))
+        return sum(errors[-2:], Fraction(0)) + self.zone
+
+    def _ranges(self, k: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for tree in self.trees:
+            added = [self.scaled(node.values[k]) for node in tree if isinstance(node, Leaf)]
+            found.append((min(added), max(added)))
+        return found
+
+    def _exact(self) -> bool:
+        if self.term_roundings:
+            return False
+        single = len(self.trees) == 1 and not any(self.base)
+        if single and self.ordered:
+            return True
+        largest = 0
+        common = 0
+        for k, base in enumerate(self.base):
+            largest = max(
+                largest,
+                abs(self.scaled(base)) + sum(max(-a, b, 0) for a, b in self._ranges(k)),
+            )
+            common = math.gcd(common, self.scaled(base))
+        for tree in self.trees:
+            for node in tree:
+                common = math.gcd(common, *(self.scaled(v) for v in _values(node)))
+        spare = 0 if self.ordered and self.divisor == 1 else 3
+        return bool(largest <= common * 2 ** (DIGITS[self.precision] - spare))
+
+    def _error(self, k: int, unit: Fraction) -> Fraction:
+        low = high = self.scaled(self.base[k]) * (1 if self.ordered else self.divisor)
+        size = abs(low)
+        total = self.base_roundings * size
+        for least, most in self._ranges(k):
+            low, high = low + least, high + most
+            largest = max(abs(least), abs(most))
+            size += largest
+            total += max(abs(low), abs(high)) + self.term_roundings * largest
+        if not self.ordered:
+            total = (len(self.trees) + 2 + self.term_roundings + self.base_roundings) * size
+        # Partial sums were bounded exactly; the factor covers that they are rounded themselves.
+        error = unit * total * (1 + 4 * unit * (len(self.trees) + 2)) / self.scale
+        if self.divisor > 1:
+            error = (error + 2 * unit * Fraction(size, self.scale)) / self.divisor
+        return error
+
+
+def _values(node: Node) -> tuple[float, ...]:
+    return node.values if isinstance(node, Leaf) else ()
+
+
+def _check_tree(number: int, tree: tuple[Node, ...], n_columns: int, outputs: int) -> None:
+    """Refuse what is no tree: every node but the root has exactly one parent."""
+    if not tree:
+        raise Refused(f"tree {number} of the model has no nodes")
+    pending, seen = [0], {0}
+    while pending:
+        node = tree[pending.pop()]
+        if isinstance(node, Leaf):
+            if len(node.values) != outputs or not all(map(math.isfinite, node.values)):
+                raise Refused(f"tree {number} of the model has a damaged leaf")
+            continue
+        if not 0 <= node.test.column < n_columns:
+            raise Refused(f"tree {number} of the model tests a column that does not exist")
+        if node.test.codes is None and math.isnan(node.test.below):
+            raise Refused(f"tree {number} of the model compares with a number that is none")
+        for child in (node.yes, node.no):
+            if not 0 < child < len(tree) or child in seen:
+                raise Refused(f"tree {number} of the model is no tree")
+            seen.add(child)
+            pending.append(child)
