@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -22,13 +23,32 @@ from whyproof.engine.question import (
     ReachClass,
 )
 
-from .ensemble import DecisionRule, TreeEnsemble
+from .ensemble import DecisionRule
 
-__all__ = ["Objective", "objectives"]
+__all__ = ["DecidesBySums", "Objective", "objectives"]
 
 # Link functions run in float32: relative rounding of a value is an absolute error of
 # its logarithm or logit.
 _LINK_SLACK = 1e-5
+
+
+class DecidesBySums(Protocol):
+    """A model whose outcome follows from scores by a rule: trees, and additive models."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of scores."""
+        ...
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How scores become an outcome."""
+        ...
+
+    @property
+    def link(self) -> str:
+        """For `VALUE`: function applied to the sum."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +79,7 @@ class Objective:
 
 
 def objectives(
-    ensemble: TreeEnsemble, question: Question, prediction: float
+    ensemble: DecidesBySums, question: Question, prediction: float
 ) -> tuple[Objective, ...]:
     """Translate a question.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import veritas
@@ -133,10 +133,7 @@ class TreeOracle:
         self._cells = narrow.cells
         self._limits = problem.limits
         blocks, dead = blocking_features(boxes, self._cells, lower, upper)
-        self._goals = [
-            self._goal(ensemble, objective)
-            for objective in objectives(ensemble, problem.question, problem.prediction)
-        ]
+        self._goals = self._all_goals(ensemble)
         self._bound = IntervalBound(
             self.program, blocks, dead, [s for g in self._goals for s in g.scores]
         )
@@ -148,10 +145,18 @@ class TreeOracle:
         # Only these features keep some reachable leaf out; freeing others changes nothing.
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
         self.relevant = blocking & problem.universe
-        self._fixed = [self.program.interval(z, z + 1) for z in self._cells.tolist()]
-        self._free = [
-            self.program.interval(a, b) for a, b in zip(lower.tolist(), upper.tolist(), strict=True)
-        ]
+        whole = self.program.whole
+        self._fixed = [self.program.unit(z) for z in self._cells.tolist()]
+        self._free = (
+            [
+                everything if a == 0 and b == n else veritas.Interval(a, b)
+                for everything, a, b, n in zip(
+                    whole, lower.tolist(), upper.tolist(), boxes.n_cells.tolist(), strict=True
+                )
+            ]
+            if problem.region.restricted(problem.space).any()
+            else whole
+        )
 
     @property
     def name(self) -> str:
@@ -217,6 +222,16 @@ class TreeOracle:
             worst = max(worst, *(value + rounding for value in found + still))
         lead = -worst / self._divisor
         return lead if 0 <= lead < math.inf else None
+
+    def _all_goals(self, ensemble: TreeEnsemble) -> list[_Goal]:
+        """Translate the question, once for a model and an outcome."""
+        question, prediction = self.problem.question, self.problem.prediction
+        known = self.program.goals.get((question, prediction))
+        if known is None:
+            known = [self._goal(ensemble, o) for o in objectives(ensemble, question, prediction)]
+            if ensemble.classes:
+                self.program.goals[question, prediction] = known
+        return cast("list[_Goal]", known)
 
     def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> _Goal:
         if objective.against:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import veritas
 
+from whyproof.engine.question import Question
+
 from .boxes import BoxTree, LeafBoxes
 
 __all__ = ["TreeProgram", "WeighedSide", "WeightedScore"]
@@ -118,6 +120,13 @@ class TreeProgram:
     ----------
     boxes
         The ensemble in cell coordinates.
+
+    Attributes
+    ----------
+    whole
+        All cells of each column.
+    goals
+        What oracles have compiled for a question and an outcome.
     """
 
     def __init__(self, boxes: LeafBoxes) -> None:
@@ -126,7 +135,9 @@ class TreeProgram:
         self._sums: dict[tuple[tuple[float, ...], float], veritas.AddTree] = {}
         self._sides: dict[tuple[tuple[float, ...], ...], tuple[WeighedSide, ...] | None] = {}
         self._contests: dict[int, veritas.AddTree] = {}
-        self._intervals: dict[tuple[int, int], veritas.Interval] = {}
+        self._units: list[veritas.Interval] = []
+        self.whole = [veritas.Interval(0, n) for n in boxes.n_cells.tolist()]
+        self.goals: dict[tuple[Question, float], object] = {}
 
     def score(self, weights: tuple[float, ...]) -> WeightedScore:
         """Return a weighted score."""
@@ -201,11 +212,11 @@ class TreeProgram:
             self._contests[target] = ensemble
         return self._contests[target]
 
-    def interval(self, first: int, end: int) -> veritas.Interval:
-        """Return the cells ``first <= cell < end`` of a column."""
-        if (first, end) not in self._intervals:
-            self._intervals[first, end] = veritas.Interval(first, end)
-        return self._intervals[first, end]
+    def unit(self, cell: int) -> veritas.Interval:
+        """Return the interval of one cell."""
+        while len(self._units) <= cell:
+            self._units.append(veritas.Interval(len(self._units), len(self._units) + 1))
+        return self._units[cell]
 
 
 def _copy(source: BoxTree, target: veritas.Tree, outputs: list[list[float]]) -> None:
