@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 from ..answers import Answer
 from ..space import FeatureSet
+from .handover import own_search
 from .predicate import Verdict, WeakExplanation
 from .result import MinimalSet
 from .settle import settle
@@ -53,6 +54,9 @@ class Witness:
         self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int]
     ) -> MinimalSet:
         """Shrink `candidates`; as in `Strategy`."""
+        own = own_search(predicate.oracle)
+        if own is not None:
+            return own(predicate, start, candidates)
         run = _Run(predicate, start, candidates, self.lanes or predicate.lanes)
         while run.step():
             pass
