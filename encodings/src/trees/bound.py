@@ -120,17 +120,17 @@ class _OneScore:
     def __init__(
         self, blocks: npt.NDArray[np.float32], dead: npt.NDArray[np.bool_], score: WeightedScore
     ) -> None:
-        self._blocks = blocks if len(score.rows) == len(blocks) else blocks[score.rows]
-        self._gains = np.where(dead[score.rows], -np.inf, score.gains)[:, None]
-        self._score = score
+        whole = len(score.rows) == len(blocks)
+        self._better = _BetterLeaves(
+            blocks if whole else blocks[score.rows],
+            dead if whole else dead[score.rows],
+            score.gains,
+            score.owner,
+        )
+        self._constant = score.constant + float(self._better.own.sum())
 
     def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        if not len(self._score.starts):
-            return np.full((fixed.shape[1], 1), self._score.constant)
-        reachable = self._blocks @ fixed == 0
-        best = np.where(reachable, self._gains, -np.inf)
-        best = np.maximum.reduceat(best, self._score.starts, axis=0)
-        return np.asarray(best.sum(axis=0)[:, None] + self._score.constant)
+        return np.asarray(self._better.gained(fixed).sum(axis=0)[:, None] + self._constant)
 
 
 class _ManyScores:
@@ -143,15 +143,54 @@ class _ManyScores:
         base: npt.NDArray[np.float64],
         sides: Sequence[WeighedSide],
     ) -> None:
-        self._base = base
-        self._sides = [
-            (blocks[side.rows], np.where(dead[side.rows], -np.inf, side.gains)[:, None], side)
-            for side in sides
-        ]
+        self._base = base.copy()
+        self._sides: list[tuple[_BetterLeaves, npt.NDArray[np.float64]]] = []
+        for side in sides:
+            better = _BetterLeaves(blocks[side.rows], dead[side.rows], side.gains, side.owner)
+            self._base += side.weights @ better.own
+            self._sides.append((better, side.weights[:, better.trees]))
 
     def upper(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         bounds = np.tile(self._base, (fixed.shape[1], 1))
-        for blocks, gains, side in self._sides:
-            best = np.where(blocks @ fixed == 0, gains, -np.inf)
-            bounds += (side.weights @ np.maximum.reduceat(best, side.starts, axis=0)).T
+        for better, weights in self._sides:
+            bounds += (weights @ better.gained(fixed)).T
         return bounds
+
+
+class _BetterLeaves:
+    """The leaves that gain more than the one the instance is in.
+
+    That one is always within reach, so that no other leaf can matter.
+
+    Parameters
+    ----------
+    blocks, dead
+        From `blocking_features`, for these leaves.
+    gains
+        Value of each leaf, shape ``(leaves,)``.
+    owner
+        Position of each leaf's tree, ascending, shape ``(leaves,)``.
+    """
+
+    def __init__(
+        self,
+        blocks: npt.NDArray[np.float32],
+        dead: npt.NDArray[np.bool_],
+        gains: npt.NDArray[np.float64],
+        owner: npt.NDArray[np.intp],
+    ) -> None:
+        self.own = gains[~blocks.any(axis=1) & ~dead]
+        more = gains - self.own[owner]
+        rows = np.flatnonzero((more > 0) & ~dead)
+        owners = owner[rows]
+        self._starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        self._blocks = blocks[rows]
+        self._more = more[rows][:, None]
+        self.trees = owners[self._starts]
+
+    def gained(self, fixed: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return what each tree in `trees` gains at most, shape ``(trees, sets)``."""
+        if not len(self._starts):
+            return np.zeros((0, fixed.shape[1]))
+        more = np.where(self._blocks @ fixed == 0, self._more, 0.0)
+        return np.maximum.reduceat(more, self._starts, axis=0)

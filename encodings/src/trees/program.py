@@ -36,8 +36,8 @@ class WeightedScore:
         Leaves of the trees that vary, ascending, shape ``(rows,)``.
     gains
         Their contributions, shape ``(rows,)``.
-    starts
-        First position in `rows` of each varying tree, shape ``(varying trees,)``.
+    owner
+        Position among the varying trees of each row's tree, ascending, ``(rows,)``.
     trees
         Numbers of the trees to search: those that vary, and those that vary in one of
         the weighed outputs even if the weights cancel out, since what cancels in exact
@@ -52,7 +52,7 @@ class WeightedScore:
     base: float
     rows: npt.NDArray[np.intp]
     gains: npt.NDArray[np.float64]
-    starts: npt.NDArray[np.intp]
+    owner: npt.NDArray[np.intp]
     trees: npt.NDArray[np.intp]
     constant: float
     rounding: float
@@ -79,8 +79,7 @@ class WeightedScore:
         high = np.maximum.reduceat(gains, boxes.starts)
         varying = high > low
         rows = np.flatnonzero(varying[boxes.tree])
-        owners = boxes.tree[rows]
-        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        owner = np.cumsum(varying)[boxes.tree[rows]] - 1
         constant = float(low[~varying].sum()) + base
         largest = np.append(np.maximum(np.abs(low), np.abs(high)), abs(base))
         rounding = _rounding(np.append(gains, base), float(largest.sum()))
@@ -88,7 +87,7 @@ class WeightedScore:
         least = np.minimum.reduceat(weighed, boxes.starts, axis=0)
         most = np.maximum.reduceat(weighed, boxes.starts, axis=0)
         trees = np.flatnonzero(varying | (most > least).any(axis=1))
-        return cls(weights, base, rows, gains[rows], starts, trees, constant, rounding)
+        return cls(weights, base, rows, gains[rows], owner, trees, constant, rounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +100,15 @@ class WeighedSide:
         Their leaves, ascending, shape ``(rows,)``.
     gains
         Leaf values, negated where they are weighed down, shape ``(rows,)``.
-    starts
-        First position in `rows` of each tree, shape ``(trees,)``.
+    owner
+        Position of each row's tree among these trees, ascending, shape ``(rows,)``.
     weights
         Absolute weight of each tree in each score, shape ``(scores, trees)``.
     """
 
     rows: npt.NDArray[np.intp]
     gains: npt.NDArray[np.float64]
-    starts: npt.NDArray[np.intp]
+    owner: npt.NDArray[np.intp]
     weights: npt.NDArray[np.float64]
 
 
@@ -173,8 +172,8 @@ class TreeProgram:
             trees = np.flatnonzero((weighed > 0).any(axis=0))
             if len(trees):
                 rows = np.flatnonzero(np.isin(boxes.tree, trees))
-                starts = np.searchsorted(boxes.tree[rows], trees)
-                sides.append(WeighedSide(rows, sign * values[rows], starts, weighed[:, trees]))
+                owner = np.searchsorted(trees, boxes.tree[rows])
+                sides.append(WeighedSide(rows, sign * values[rows], owner, weighed[:, trees]))
         return tuple(sides)
 
     def weighted_sum(self, weights: tuple[float, ...], threshold: float = 0.0) -> veritas.AddTree:
@@ -241,4 +240,4 @@ def _rounding(values: npt.NDArray[np.float64], total: float) -> float:
     scaled = values * 2.0**20
     if bool((scaled == np.round(scaled)).all()) and total * 2.0**20 < 2.0**53:
         return 0.0
-    return (len(values) + 2) * total * 2.0**-52
+    return 4 * (len(values) + 2) * total * 2.0**-52
