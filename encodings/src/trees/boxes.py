@@ -179,29 +179,33 @@ class LeafBoxes:
             Smallest and largest value per column, from the region; each target cell
             holds a value within them.
         """
-        point = instance.copy()
-        at = np.array([c for c in columns if target[c] != cells[c]], dtype=np.intp)
-        edges = np.where(target[at] > cells[at], 0, 1)
-        values = self._edges[edges, at, target[at]]
-        for column, value in zip(at.tolist(), values.tolist(), strict=True):
-            low, high = limits[0][column], limits[1][column]
+        point, edges = instance.copy(), self._edges
+        for column in columns:
+            cell, here = int(target[column]), int(cells[column])
+            if cell == here:
+                continue
+            value = edges[0 if cell > here else 1][column][cell]
+            low, high = float(limits[0][column]), float(limits[1][column])
             if not low <= value <= high:
-                picked = self.columns[column].pick(int(target[column]), instance[column], low, high)
+                picked = self.columns[column].pick(cell, float(instance[column]), low, high)
                 value = math.nan if picked is None else picked
             point[column] = value
         return point
 
     @cached_property
-    def _edges(self) -> npt.NDArray[np.float64]:
-        """Value to enter each cell with from below and from above, ``(2, columns, cells)``.
+    def _edges(self) -> tuple[list[list[float]], list[list[float]]]:
+        """Value to enter each cell of each column with, from below and from above.
 
         NaN where it has to be picked: missing and categorical cells.
         """
-        edges = np.full((2, len(self.columns), int(self.n_cells.max())), np.nan)
-        for i, column in enumerate(self.columns):
+        sides: tuple[list[list[float]], list[list[float]]] = ([], [])
+        for column in self.columns:
+            edges = np.full((2, len(column)), np.nan)
             if column.is_ascending and not column.cells[0].codes:
-                edges[:, i, : len(column)] = column.edges()
-        return edges
+                edges = column.edges()
+            for side, values in zip(sides, edges.tolist(), strict=True):
+                side.append(values)
+        return sides
 
     @cached_property
     def _ladder(self) -> tuple[npt.NDArray[np.float64], list[int]]:

@@ -146,7 +146,8 @@ class TreeOracle:
         blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
         self.relevant = blocking & problem.universe
         whole = self.program.whole
-        self._fixed = [self.program.unit(z) for z in self._cells.tolist()]
+        self._at: list[int] = self._cells.tolist()
+        self._fixed = [self.program.unit(z) for z in self._at]
         self._free = (
             [
                 everything if a == 0 and b == n else veritas.Interval(a, b)
@@ -365,21 +366,23 @@ class TreeOracle:
         self, goal: _Goal, solution: veritas.Solution, free: FeatureSet
     ) -> Counterexample | None:
         """Turn a leaf box into a point; `None` if the model that runs disagrees there."""
-        space, box = self.problem.space, solution.box()
+        features, box = self.problem.space.features, solution.box()
         cells = self._cells.copy()
         moved: list[int] = []
         for feature in sorted(free):
-            for column in space.features[feature].columns:
-                if column in box:
-                    z, low, high = cells[column], int(box[column].lo), int(box[column].hi)
-                    if not low <= z < high:
-                        cells[column] = low if z < low else high - 1
-                        if not moved or moved[-1] != feature:
-                            moved.append(feature)
+            before = len(moved)
+            for column in features[feature].columns:
+                interval = box.get(column)
+                if interval is None or interval.lo <= self._at[column] < interval.hi:
+                    continue
+                nearest = interval.lo if self._at[column] < interval.lo else interval.hi - 1
+                cells[column] = int(nearest)
+                if len(moved) == before:
+                    moved.append(feature)
         sure = goal.surely_beyond(float(solution.output))
         if sure and len(moved) > 1 and self.focus is not Kind.AXP:
             moved = self._reverter.shrink(cells, moved, goal.scores, goal.sure)
-        columns = [c for feature in moved for c in space.features[feature].columns]
+        columns = [c for feature in moved for c in features[feature].columns]
         point = self.program.boxes.enter(
             self.problem.instance, self._cells, cells, columns, self._limits
         )
