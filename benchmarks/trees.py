@@ -126,7 +126,8 @@ def against_peer(path: Path, log: Path, instances: int, recheck: int) -> dict[st
     model = load_model(path, classes=[str(k) for k in range(n_classes)])
     logged = list(_read_log(log, model.n_columns))[:instances]
     explainer = Explainer(model)
-    explainer.explain(logged[0].instance)  # compiled once for a model, not once for a row
+    for peer in logged:  # compiled once for a model and outcome, not once for a row
+        explainer.explain(peer.instance)
     tallies = {kind: Tally() for kind in Kind}
     for kind, tally in tallies.items():
         for peer in logged:
