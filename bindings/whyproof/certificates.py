@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -173,11 +172,10 @@ class CertificateBuilder:
         """Check the certificate and write it, all or nothing."""
         verdict = self.check()
         target = Path(path)
+        draft = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            handle, draft = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(_text(self.content()) + "\n")
-            Path(draft).replace(target)
+            draft.write_text(_text(self.content()) + "\n", encoding="utf-8")
+            draft.replace(target)
         except OSError as error:
             raise DataError(f"{path} cannot be written: {error.strerror}") from error
         return verdict

@@ -87,6 +87,10 @@ class BoxChecker:
         What counts as a change.
     slack
         In units of the sums.
+    instance
+        Where the decision was made.
+    is_kept
+        Whether it is known that the instance itself is no change.
     replay
         Runs a point on the model's own library: whether the decision changes there, or
         `None` if it cannot tell.
@@ -98,14 +102,17 @@ class BoxChecker:
         rivals: Sequence[Rival],
         slack: Fraction,
         replay: Callable[[list[float]], bool | None],
+        instance: list[float],
+        *,
+        is_kept: bool,
     ) -> None:
         self._land, self._rivals = landscape, rivals
-        self._slack, self._replay = slack, replay
-        self._base = [
-            landscape.model.scaled(v) * landscape.model.divisor for v in landscape.model.base
-        ]
+        self._slack, self._replay, self._instance = slack, replay, instance
+        # Points with the leaves of the instance have its outcome, which must be no change.
+        sums = landscape.model.sums(instance)
+        self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
-    def check(self, proof: object, free: set[int], instance: list[float]) -> int:
+    def check(self, proof: object, free: set[int]) -> int:
         """Check that nothing changes the decision while some columns are free.
 
         Parameters
@@ -114,8 +121,6 @@ class BoxChecker:
             ``{"type": "boxes", "steps": [...]}``.
         free
             Free columns.
-        instance
-            Values of the fixed columns.
 
         Returns
         -------
@@ -157,10 +162,10 @@ class BoxChecker:
                 raise Refused(f"step {place} of a proof is {step!r}")
             if not all(box) or self._settled(trees):
                 continue
-            if [[leaf.number for leaf in t] for t in trees] == home:
-                continue  # the instance's own leaves: nothing is different here
+            if self._home_settles and [[leaf.number for leaf in t] for t in trees] == home:
+                continue
             if step == 1 and all(len(t) == 1 for t in trees):
-                if self._replay(self._point(box, free, instance)) is False:
+                if self._replay(self._point(box, free)) is False:
                     continue
                 raise Refused(f"box {ends} lies within the slack, and no library settles it")
             raise Refused(f"box {ends} of a proof is not settled by its sums")
@@ -191,7 +196,7 @@ class BoxChecker:
     def _below(
         self, weights: tuple[int, ...], constant: Fraction, ties: bool, trees: list[list[_Reached]]
     ) -> bool:
-        total = sum(w * b for w, b in zip(weights, self._base, strict=True))
+        total = sum(w * b for w, b in zip(weights, self._land.model.start, strict=True))
         factors = [(k, w) for k, w in enumerate(weights) if w]
         if len(factors) == 1:
             ((k, w),) = factors
@@ -202,9 +207,9 @@ class BoxChecker:
         most = total + constant
         return most < -self._slack or (not self._slack and most == 0 and not ties)
 
-    def _point(self, box: list[int], free: set[int], instance: list[float]) -> list[float]:
+    def _point(self, box: list[int], free: set[int]) -> list[float]:
         """Return a point of a box."""
-        point = list(instance)
+        point = list(self._instance)
         for column in free:
             if not box[column] & self._land.home[column]:
                 first = (box[column] & -box[column]).bit_length() - 1

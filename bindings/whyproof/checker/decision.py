@@ -121,7 +121,7 @@ class Decision:
 
     def _entailed(self, proof: object, free: set[str]) -> int:
         columns = {c for name in free for c in self._by_name[name].columns}
-        boxes = self._checker.check(proof, columns, self._instance)
+        boxes = self._checker.check(proof, columns)
         self._verdict.boxes += boxes
         return boxes
 
@@ -195,7 +195,14 @@ class Decision:
                     tests[node.test.column][node.test] = None
             cells = [self._cells(i, list(found)) for i, found in enumerate(tests)]
             land = Landscape(self._model, cells, self._instance)
-            checker = BoxChecker(land, self._rivals, self._slack, self._changed)
+            checker = BoxChecker(
+                land,
+                self._rivals,
+                self._slack,
+                self._changed,
+                self._instance,
+                is_kept=self._asks_classes,
+            )
             self._lands.append(checker)
         return self._lands[0]
 

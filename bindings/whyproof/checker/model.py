@@ -136,6 +136,8 @@ class TreeModel:
         Nodes of each tree; node 0 is the root.
     base
         Start of each sum.
+    shift
+        What sums are compared with, taken off them.
     rule
         How sums decide.
     n_classes
@@ -161,6 +163,7 @@ class TreeModel:
     rule: Rule
     n_classes: int
     labels: tuple[str, ...] = ()
+    shift: float = 0.0
     divisor: int = 1
     precision: Precision = "float32"
     zone: Fraction = Fraction(0)
@@ -175,13 +178,19 @@ class TreeModel:
     @cached_property
     def scale(self) -> int:
         """Power of two that makes every number an integer."""
-        numbers = [*self.base, *(v for t in self.trees for n in t for v in _values(n))]
+        numbers = [*self.base, self.shift, *(v for t in self.trees for n in t for v in _values(n))]
         return max((value.as_integer_ratio()[1] for value in numbers), default=1)
 
     def scaled(self, value: float) -> int:
         """Return a number of the model times `scale`."""
         top, bottom = value.as_integer_ratio()
         return top * (self.scale // bottom)
+
+    @cached_property
+    def start(self) -> tuple[int, ...]:
+        """Sums before any tree, times `unit`."""
+        shift = self.scaled(self.shift)
+        return tuple((self.scaled(value) - shift) * self.divisor for value in self.base)
 
     @property
     def unit(self) -> int:
@@ -191,7 +200,7 @@ class TreeModel:
     def sums(self, point: list[float]) -> list[int]:
         """Return the exact sums at a point, times `unit`."""
         rounded = [round_to(value, self.precision) for value in point]
-        total = [self.scaled(value) * self.divisor for value in self.base]
+        total = list(self.start)
         for tree in self.trees:
             node = tree[0]
             while isinstance(node, Branch):
@@ -243,15 +252,18 @@ class TreeModel:
 
     def _error(self, k: int, unit: Fraction) -> Fraction:
         low = high = self.scaled(self.base[k]) * (1 if self.ordered else self.divisor)
-        size = abs(low)
+        size, terms = abs(low), int(low != 0)
         total = self.base_roundings * size
         for least, most in self._ranges(k):
             low, high = low + least, high + most
             largest = max(abs(least), abs(most))
+            if not largest:
+                continue  # adding zero, as trees of other classes do, is exact
+            terms += 1
             size += largest
             total += max(abs(low), abs(high)) + self.term_roundings * largest
         if not self.ordered:
-            total = (len(self.trees) + 2 + self.term_roundings + self.base_roundings) * size
+            total = (terms + 1 + self.term_roundings + self.base_roundings) * size
         # Partial sums were bounded exactly; the factor covers that they are rounded themselves.
         error = unit * total * (1 + 4 * unit * (len(self.trees) + 2)) / self.scale
         if self.divisor > 1:

@@ -62,15 +62,15 @@ def _classifier(given: dict[str, Any], n_columns: int, precision: Precision) -> 
             raise Refused("the checker does not read this form of two classes")
     else:
         raise Refused("the checker does not read this form of a classifier")
-    start = [value - shift for value in (base or [0.0] * len(kept))]
     return TreeModel(
         kind="ONNX",
         n_columns=n_columns,
         trees=_trees(given, "class", kept, weights, precision),
-        base=tuple(start),
+        base=tuple(base or [0.0] * len(kept)),
         rule=rule,
         n_classes=len(names),
         labels=names,
+        shift=shift,
         precision=precision,
         ordered=False,
     )

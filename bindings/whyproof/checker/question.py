@@ -56,6 +56,12 @@ class Rival:
             for value in (d.at(sums),)
         )
 
+    def surely_not(self, sums: Sequence[int], slack: Fraction) -> bool:
+        """Tell whether these sums do not change the decision, whatever rounding does."""
+        if not slack:
+            return not self.surely(sums, slack)
+        return any(d.at(sums) < -slack for d in self.differences)
+
 
 def outcome(model: TreeModel, sums: Sequence[int]) -> int:
     """Return the class that exact sums decide for."""

@@ -72,6 +72,7 @@ def explain(
     must_contain: options.MustContain = None,
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
+    certify: options.Certify = None,
     json: options.Json = False,
 ) -> int:
     """Explain the decision about one row, once."""
@@ -105,6 +106,7 @@ def explain(
         must_contain=must_contain or (),
         must_not_contain=must_not_contain or (),
         seconds=time_limit,
+        certify=certify,
         as_json=json,
     )
 
@@ -137,6 +139,7 @@ def enumerate_(
     must_contain: options.MustContain = None,
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
+    certify: options.Certify = None,
     json: options.Json = False,
 ) -> int:
     """List every explanation of the decision about one row."""
@@ -173,6 +176,7 @@ def enumerate_(
         must_not_contain=must_not_contain or (),
         smallest_first=by_size,
         seconds=time_limit,
+        certify=certify,
         as_json=json,
     )
 
@@ -212,6 +216,7 @@ def audit(
         float | None,
         typer.Option("--row-time-limit", help="Seconds for each row.", metavar="S"),
     ] = None,
+    certify: options.Certify = None,
     json: options.Json = False,
 ) -> int:
     """Explain many rows into a store; run it again to go on."""
@@ -246,6 +251,7 @@ def audit(
         seconds=time_limit,
         row_seconds=row_time_limit,
         bias=kind_named(bias),
+        certify=certify,
         as_json=json,
     )
 
@@ -302,6 +308,26 @@ def store_export(
     from .stores import export_command
 
     return export_command(store, to, out, as_json=json)
+
+
+@app.command()
+def check(
+    certificate: Annotated[
+        Path, typer.Argument(help="Certificate that --certify wrote.", metavar="FILE")
+    ],
+    model: Annotated[
+        Path, typer.Option("--model", help="Model file that it is about.", metavar="MODEL")
+    ],
+    replay: Annotated[
+        bool,
+        typer.Option("--replay/--no-replay", help="Also run the model's own library, if there."),
+    ] = True,
+    json: options.Json = False,
+) -> int:
+    """Verify a certificate without any search: exit 0 if all is proved, 2 if not."""
+    from .check import check_command
+
+    return check_command(certificate, model, replay=replay, as_json=json)
 
 
 @app.command()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from whyproof.auditing import AuditProgress, AuditSummary, Fault, audit_rows
-from whyproof.engine.explanation import Kind
-from whyproof.store import RunOutcome
+from whyproof.engine.explanation import Explanation, Kind
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.store import RunOutcome, Store
+from whyproof.store.restore import restore
 
+from .check import certificate, certified
 from .failures import ANSWERED, BAD_INPUT, INTERNAL, PARTIAL, reproducer, say
 from .output import json_line, line
-from .request import Request, row_numbers
+from .request import Request, Subject, row_numbers
 
 __all__ = ["audit_command"]
 
@@ -28,6 +31,7 @@ def audit_command(
     seconds: float | None,
     row_seconds: float | None,
     bias: Kind,
+    certify: Path | None = None,
     as_json: bool,
 ) -> int:
     """Explain rows and store every explanation."""
@@ -47,11 +51,27 @@ def audit_command(
             source=subject.source(),
             progress=progress,
         )
+    proof = None
+    if certify is not None and summary.axps + summary.cxps:
+        proof = certificate(subject, _stored(subject, store, numbers), certify)
     if as_json:
-        json_line(_as_json(summary))
+        told = _as_json(summary)
+        json_line(told if proof is None else {**told, "certificate": proof})
     else:
         _in_words(summary, store)
+        certified(proof)
     return _exit_code(summary)
+
+
+def _stored(subject: Subject, store: Path, rows: Sequence[int]) -> Iterator[Explanation]:
+    """Restore the stored explanations of rows, row by row, replaying their counterexamples."""
+    with Store.read(store) as opened:
+        for row in rows:
+            problem: ExplanationProblem | None = None
+            for stored in opened.explanations(row):
+                if problem is None:
+                    problem = subject.explainer.problem(subject.instance(row))
+                yield restore(problem, stored.record)
 
 
 @contextmanager

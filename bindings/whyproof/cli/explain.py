@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from whyproof.engine.budget import Budget
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.margins import with_margin
 
+from .check import certificate, certified
 from .failures import ANSWERED, PARTIAL
 from .output import explained, json_line, line, paragraph
 from .request import Request
@@ -25,6 +27,7 @@ def explain_command(
     must_contain: Sequence[str],
     must_not_contain: Sequence[str],
     seconds: float | None,
+    certify: Path | None = None,
     as_json: bool,
 ) -> int:
     """Explain one row once."""
@@ -53,10 +56,13 @@ def explain_command(
         none = least is None  # with `least` there is one, but it was not found in time
         _absent(explainer.problem(instance), kind, extra, proved=none, as_json=as_json)
         return ANSWERED if none else PARTIAL
+    if certify is not None:
+        extra["certificate"] = certificate(subject, [found], certify)
     if as_json:
         json_line({**found.as_json(), **extra})
     else:
         _in_words(found, row, least_proved=proved if smallest else None)
+        certified(extra.get("certificate"))
     return ANSWERED if found.status is Status.MINIMAL and proved else PARTIAL
 
 
@@ -70,6 +76,7 @@ def enumerate_command(
     must_not_contain: Sequence[str],
     smallest_first: bool,
     seconds: float | None,
+    certify: Path | None = None,
     as_json: bool,
 ) -> int:
     """Find the explanations of one row, one after the other."""
@@ -89,9 +96,11 @@ def enumerate_command(
     if not as_json:
         line(f"Row {row}: the model says {problem.label}.")
     interrupted = False
+    kept: list[Explanation] = []
     try:
         for explanation in enumeration:
             found = with_margin(explanation, oracle)
+            kept.append(found)
             counts[found.kind] += 1
             if as_json:
                 json_line(found.as_json())
@@ -99,12 +108,15 @@ def enumerate_command(
                 explained(found, f"{str(found.kind).upper()} {counts[found.kind]}: ")
     except KeyboardInterrupt:
         interrupted = True
+    proof = certificate(subject, kept, certify) if certify is not None and kept else None
     axps, cxps, complete = counts[Kind.AXP], counts[Kind.CXP], enumeration.complete
     if as_json:
-        json_line({"complete": complete, "axps": axps, "cxps": cxps})
+        end_line: dict[str, object] = {"complete": complete, "axps": axps, "cxps": cxps}
+        json_line(end_line if proof is None else {**end_line, "certificate": proof})
     else:
         end = "these are all" if complete else "there may be more"
         line(f"{_count(axps, 'AXp')} and {_count(cxps, 'CXp')}: {end}.")
+        certified(proof)
     if interrupted:
         raise KeyboardInterrupt
     reached = limit is not None and axps + cxps >= limit

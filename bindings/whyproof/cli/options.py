@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Certify",
     "Classes",
     "Data",
     "Epsilon",
@@ -63,6 +64,12 @@ Immutable = Annotated[
 Vote = Annotated[
     str | None,
     typer.Option("--vote", help="Vote of a forest, if free.", metavar="majority|average"),
+]
+Certify = Annotated[
+    Path | None,
+    typer.Option(
+        "--certify", help="Write a certificate that 'whyproof check' verifies.", metavar="FILE"
+    ),
 ]
 Classes = Annotated[
     str | None,

@@ -1,0 +1,81 @@
+"""``whyproof check``, and what ``--certify`` does behind other commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whyproof.engine.errors import DataError, InputError
+
+from .failures import ANSWERED
+from .output import json_line, line, paragraph
+
+if TYPE_CHECKING:
+    from whyproof.checker import Verdict
+    from whyproof.engine.explanation import Explanation
+
+    from .request import Subject
+
+__all__ = ["certificate", "certified", "check_command"]
+
+_MAX_BYTES = 1 << 30
+
+
+def check_command(file: Path, model: Path, *, replay: bool, as_json: bool) -> int:
+    """Verify a certificate."""
+    from whyproof.checker import Refused, check_certificate
+
+    try:
+        verdict = check_certificate(_read(file).decode("utf-8"), _read(model), replay=replay)
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is no certificate: it is not text") from None
+    except Refused as reason:
+        raise InputError(f"not proved: {reason}") from None
+    if as_json:
+        json_line({"proved": True, **_summary(verdict), "claims": verdict.claims})
+        return ANSWERED
+    line(f"Proved: {len(verdict.claims)} claims.")
+    for claim in verdict.claims:
+        paragraph(claim, "  ")
+    for sentence in verdict.semantics:
+        paragraph(sentence)
+    paragraph(
+        f"{verdict.boxes} boxes were added up, {verdict.witnesses} points evaluated, "
+        f"{verdict.replayed} answers of the model's own library compared."
+    )
+    return ANSWERED
+
+
+def certificate(
+    subject: Subject, explanations: Iterable[Explanation], file: Path
+) -> dict[str, object]:
+    """Write a certificate and return what a check of it says, ready for JSON."""
+    from whyproof.certificates import certify
+
+    verdict = certify(explanations, subject.request.model, file)
+    return {"file": str(file), **_summary(verdict)}
+
+
+def certified(summary: object) -> None:
+    """Say where a certificate was written."""
+    if isinstance(summary, dict):
+        line(f"Certificate: {summary['file']} ({summary['boxes']} boxes), checked.")
+
+
+def _summary(verdict: Verdict) -> dict[str, object]:
+    return {
+        "boxes": verdict.boxes,
+        "witnesses": verdict.witnesses,
+        "replayed": verdict.replayed,
+        "semantics": verdict.semantics,
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path} is larger than 1 GiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
