@@ -14,6 +14,9 @@ from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
+from .linear.additive import AdditiveModel
+from .linear.oracle import AdditiveOracle
+from .linear.pieces import Pieces
 from .networks.graph import NetworkGraph
 from .trees.boxes import LeafBoxes
 from .trees.ensemble import TreeEnsemble
@@ -46,11 +49,14 @@ def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
     if isinstance(structure, TreeEnsemble):
         program = TreeProgram(LeafBoxes.of(structure, space))
         return lambda problem: TreeOracle(problem, program)
+    if isinstance(structure, AdditiveModel):
+        pieces = Pieces.of(structure, space)
+        return lambda problem: AdditiveOracle(problem, pieces)
     if isinstance(structure, NetworkGraph):
         return _network_oracle
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "tree ensembles and neural networks are supported"
+        "tree ensembles, additive models (linear, naive Bayes) and neural networks are supported"
     )
 
 

@@ -1,0 +1,1 @@
+"""Additive classifiers: linear models and naive Bayes, decided in closed form."""
