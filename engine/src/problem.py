@@ -145,7 +145,9 @@ class ExplanationProblem:
         same = (points == self.instance) | (np.isnan(points) & np.isnan(self.instance))
         lower, upper = self.limits
         with np.errstate(invalid="ignore"):
-            within = self.space.admissible(points) & (lower <= points) & (points <= upper)
+            within = (lower <= points) & (points <= upper)
+        if self.space.has_discrete:
+            within &= self.space.admissible(points)
         return bool((same | (within & free[:, self.space.owner])).all())
 
     def _fault(self, point: Point, free: FeatureSet) -> str:

@@ -309,6 +309,11 @@ class FeatureSpace:
         domains = [column.domain for column in self.columns]
         return np.array([d.is_discrete for d in domains]), np.array([d.nullable for d in domains])
 
+    @cached_property
+    def has_discrete(self) -> bool:
+        """Whether some column holds whole-numbered codes only."""
+        return any(column.domain.is_discrete for column in self.columns)
+
     def admissible(self, points: Points) -> npt.NDArray[np.bool_]:
         """Tell for each code whether its column's domain holds it, shape as `points`."""
         (lower, upper), (discrete, nullable) = self.bounds, self._kinds

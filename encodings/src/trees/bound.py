@@ -45,8 +45,11 @@ def blocking_features(
         Leaves outside the region, never reachable, shape ``(leaves,)``.
     """
     excluded = (cells < boxes.lower) | (cells >= boxes.upper)
-    outside = (boxes.upper <= lower) | (boxes.lower >= upper)
-    dead = np.asarray(outside.any(axis=1), dtype=np.bool_)
+    if bool((lower == 0).all()) and bool((upper == boxes.n_cells).all()):
+        dead = np.zeros(boxes.n_leaves, dtype=np.bool_)
+    else:
+        outside = (boxes.upper <= lower) | (boxes.lower >= upper)
+        dead = np.asarray(outside.any(axis=1), dtype=np.bool_)
     space = boxes.space
     if space.n_features == space.n_columns:
         return excluded.astype(np.float32), dead

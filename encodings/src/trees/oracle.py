@@ -143,7 +143,8 @@ class TreeOracle:
         self._open = np.zeros(len(self._goals)), np.ones(len(self._goals), dtype=np.bool_)
         self._reverter = Reverter(boxes, blocks)
         # Only these features keep some reachable leaf out; freeing others changes nothing.
-        blocking = frozenset(np.flatnonzero(blocks[~dead].any(axis=0)).tolist())
+        living = blocks[~dead] if dead.any() else blocks
+        blocking = frozenset(np.flatnonzero(living.any(axis=0)).tolist())
         self.relevant = blocking & problem.universe
         whole = self.program.whole
         self._at: list[int] = self._cells.tolist()
