@@ -16,8 +16,9 @@ from whyproof.asp.learning import (
     rules_for_predictions,
     write_dependencies,
 )
+from whyproof.asp.learning.neighbours import default_copies, sources_for, taken_from
 from whyproof.asp.learning.quality import quality_of, stratified_folds
-from whyproof.asp.rules import Literal, Operator, read_heads
+from whyproof.asp.rules import Literal, Operator, Table, read_heads
 from whyproof.engine.errors import InputError
 
 
@@ -86,6 +87,44 @@ def test_models_with_classes_may_return_indices() -> None:
     assert extraction.learner.heuristic == "gini"
 
 
+def test_neighbours_come_from_the_rows_at_hand_in_every_form() -> None:
+    pandas = pytest.importorskip("pandas")
+    columns = {"a": np.arange(10.0), "b": [str(k) for k in range(10)]}
+    frame = pandas.DataFrame(columns)
+    rows = np.array([1, 3, 5])
+    sources = sources_for(rows, 2, 4, 0)
+    assert sources.shape == (12, 2) and set(sources.ravel().tolist()) == {1, 3, 5}
+    expected = {"a": [float(k) for k in sources[:, 0]], "b": [str(k) for k in sources[:, 1]]}
+    forms = (columns, frame, Table.of(frame), frame.to_numpy(dtype=object))
+    for form in forms:
+        take = taken_from(form)
+        assert take is not None
+        made = Table.of(take(sources), ["a", "b"])
+        assert [made.row(k) for k in range(12)] == [
+            {"a": a, "b": b} for a, b in zip(expected["a"], expected["b"], strict=True)
+        ]
+        assert type(take(sources)) is type(form)
+    assert taken_from([[1, 2]]) is None
+    assert default_copies(100) == 9 and default_copies(10**6) == 0
+
+
+def test_neighbours_are_asked_about_and_not_counted() -> None:
+    X, asked = people(150), []
+
+    def model(rows: dict[str, Any]) -> np.ndarray:
+        asked.append(len(rows["age"]))
+        return decide(rows)
+
+    extraction = extract_rules(model, X, copies=3, folds=3)
+    assert sorted(asked) == [150, 300, 300, 300, 450]
+    supports = [rule.support for rule in extraction.rules.rules]
+    supports.append(extraction.rules.default_support)
+    assert sum(s.covered for s in supports if s is not None) == 150
+    asked.clear()
+    extract_rules(model, X, copies=0, folds=3)
+    assert asked == [150]
+
+
 def test_held_out_rows_do_not_help() -> None:
     """Random decisions cannot be imitated on rows that were not seen."""
     random = np.random.default_rng(0)
@@ -98,7 +137,9 @@ def test_held_out_rows_do_not_help() -> None:
 def test_extraction_refuses_what_it_cannot_use() -> None:
     X = people(20)
     with pytest.raises(InputError, match="1 class only"):
-        extract_rules(lambda rows: np.zeros(20), X)
+        extract_rules(lambda rows: np.zeros(len(rows["age"])), X)
+    with pytest.raises(InputError, match="the model gave 20 labels for 180 rows"):
+        extract_rules(lambda rows: decide(X), X)
     with pytest.raises(InputError, match="cannot be called"):
         extract_rules(3, X)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="1 folds of 20 rows"):
@@ -117,8 +158,8 @@ def test_dependencies_are_found_with_their_figures() -> None:
     assert any(head.startswith("score >") for head in heads)
     for dependency in found:
         rule, support = dependency.rule, dependency.rule.support
-        fires = rule.fires(_table(X))
-        holds = rule.head.holds(_table(X)[rule.head.feature])
+        fires = rule.fires(Table.of(X))
+        holds = rule.head.holds(Table.of(X)[rule.head.feature])
         assert support is not None
         assert (support.covered, support.correct) == (fires.sum(), (fires & holds).sum())
         assert dependency.recall == pytest.approx((fires & holds).sum() / holds.sum())
@@ -150,9 +191,3 @@ def test_unknown_features_are_refused() -> None:
         learn_dependencies({"score": ["a"], "debt": ["b"]}, heads=["scor"])
     with pytest.raises(InputError, match="confidence lies"):
         learn_dependencies({"score": ["a"], "debt": ["b"]}, least_confidence=2)
-
-
-def _table(X: dict[str, Any]) -> Any:
-    from whyproof.asp.rules import Table
-
-    return Table.of(X)

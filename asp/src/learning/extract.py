@@ -1,8 +1,9 @@
 """Rules that say what a model does: any classifier's own decisions as labels.
 
 The rules are learnt from all rows; how faithful such rules are is measured on held-out
-folds, where neither the rules nor the folds' choice saw the rows.  The surrogate is marked
-as such: what it says about a row has to be replayed on the model before it counts.
+folds, whose rows neither the rules nor the made-up rows beside them (`neighbours`) come
+from.  The surrogate is marked as such: what it says about a row has to be replayed on the
+model before it counts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from whyproof.engine.errors import InputError
 
 from .foldse import FoldSE
 from .inputs import read_features
+from .neighbours import Sources, default_copies, sources_for, taken_from
 from .quality import Quality, Spread, quality_of, spread_of, stratified_folds
 
 __all__ = ["Extraction", "Predictor", "extract_rules", "rules_for_predictions"]
@@ -70,6 +72,7 @@ def extract_rules(
     y: object = None,
     *,
     learner: FoldSE | None = None,
+    copies: int | None = None,
     folds: int = 5,
     seed: int = 0,
 ) -> Extraction:
@@ -88,10 +91,14 @@ def extract_rules(
     learner
         An unfitted learner; by default one that learns an ordered list, which is more
         faithful than rules for one class.
+    copies
+        Number of made-up neighbours of each row that the model is asked about as well,
+        0 for none; by default up to 9, so that there are at most 20,000.  They need a
+        frame, an array, a `Table` or a mapping of columns.
     folds
         Number of held-out folds, 2 or more.
     seed
-        Deals the rows into folds.
+        Deals the rows into folds and draws neighbours.
 
     Raises
     ------
@@ -107,16 +114,35 @@ def extract_rules(
     >>> extraction.quality.mean.fidelity
     1.0
     >>> print(extraction.rules.rules[0])
-    label = no if age <= 31
+    label = no if age <= 30
     """
     predict = getattr(model, "predict", model)
     if not callable(predict):
         raise InputError(f"{type(model).__name__} has no predict and cannot be called")
-    predicted = np.asarray(predict(X))
     known = getattr(model, "classes", None)
-    if known is not None and not callable(known) and predicted.dtype.kind in "iu" and len(known):
-        predicted = np.asarray(known, dtype=object)[predicted]
-    return rules_for_predictions(predicted, X, y, learner=learner, folds=folds, seed=seed)
+
+    def labels_of(rows: object) -> npt.NDArray[Any]:
+        said = np.asarray(predict(rows))
+        if known is None or callable(known) or said.dtype.kind not in "iu" or not len(known):
+            return said
+        named: npt.NDArray[Any] = np.asarray(known, dtype=object)
+        return np.asarray(named[said])
+
+    take = taken_from(X)
+
+    def ask(sources: Sources) -> npt.NDArray[Any]:
+        return labels_of(take(sources)) if take is not None else np.zeros(0)
+
+    return rules_for_predictions(
+        labels_of(X),
+        X,
+        y,
+        learner=learner,
+        ask=None if take is None else ask,
+        copies=copies,
+        folds=folds,
+        seed=seed,
+    )
 
 
 def rules_for_predictions(
@@ -125,6 +151,8 @@ def rules_for_predictions(
     y: object = None,
     *,
     learner: FoldSE | None = None,
+    ask: Callable[[Sources], npt.NDArray[Any]] | None = None,
+    copies: int | None = None,
     folds: int = 5,
     seed: int = 0,
 ) -> Extraction:
@@ -134,40 +162,63 @@ def rules_for_predictions(
     ----------
     predicted
         The model's label for each row.
-    X, y, learner, folds, seed
+    ask
+        Returns the model's label for made-up rows, given the row that each value comes
+        from; `None` if the model cannot be asked.
+    X, y, learner, copies, folds, seed
         As for `extract_rules`.
     """
     table = read_features(X)
     if folds < 2 or folds > table.n_rows:
         raise InputError(f"{folds} folds of {table.n_rows} rows; give 2 or more, at most one a row")
+    if len(predicted) != table.n_rows:
+        raise InputError(f"{table.n_rows} rows but {len(predicted)} predictions; give one per row")
     template = FoldSE(order="ordered") if learner is None else learner
-    fitted = FoldSE(**template.get_params()).fit(table, predicted)
+    everything = np.arange(table.n_rows)
+    made = default_copies(table.n_rows) if copies is None else copies
+    student = _Student(template, table, predicted, ask, made)
+    fitted = student.learn(everything, seed)
     coder = _Coder()
     said = coder.codes(predicted)
     reference = said if y is None else coder.codes(np.asarray(y))
     if len(reference) != table.n_rows:
         raise InputError(f"{table.n_rows} rows but {len(reference)} labels; give one per row")
     qualities = list[Quality]()
-    for held_out in stratified_folds(said, folds, seed):
-        rest = np.setdiff1d(np.arange(table.n_rows), held_out, assume_unique=True)
-        decided = _decided(template, table, predicted, rest, held_out)
+    for number, held_out in enumerate(stratified_folds(said, folds, seed)):
+        rest = np.setdiff1d(everything, held_out, assume_unique=True)
+        if len(np.unique(said[rest])) < 2:
+            decided = np.full(len(held_out), predicted[rest][0])
+        else:
+            decided = student.learn(rest, seed + 1 + number).predict(table.take(held_out))
         codes = coder.codes(decided)
         qualities.append(quality_of(codes, reference[held_out], said[held_out]))
     return Extraction(fitted, tuple(qualities), "model" if y is None else "labels")
 
 
-def _decided(
-    template: FoldSE,
-    table: Table,
-    labels: npt.NDArray[Any],
-    rest: npt.NDArray[np.intp],
-    held_out: npt.NDArray[np.intp],
-) -> npt.NDArray[Any]:
-    """Learn without a fold and decide it; one class alone needs no rules."""
-    if len(np.unique(labels[rest])) < 2:
-        return np.full(len(held_out), labels[rest][0])
-    learner = FoldSE(**template.get_params()).fit(table.take(rest), labels[rest])
-    return learner.predict(table.take(held_out))
+@dataclass(frozen=True, eq=False)
+class _Student:
+    """Learns from some real rows and, where the model can be asked, their neighbours."""
+
+    template: FoldSE
+    table: Table
+    predicted: npt.NDArray[Any]
+    ask: Callable[[Sources], npt.NDArray[Any]] | None
+    copies: int
+
+    def learn(self, rows: npt.NDArray[np.intp], seed: int) -> FoldSE:
+        learner = FoldSE(**self.template.get_params())
+        real, labels = self.table.take(rows), self.predicted[rows]
+        if self.ask is None or self.copies < 1:
+            return learner.fit(real, labels)
+        sources = sources_for(rows, len(self.table), self.copies, seed)
+        columns = {
+            name: column.take(np.concatenate([rows, sources[:, k]]))
+            for k, (name, column) in enumerate(self.table.items())
+        }
+        answers = self.ask(sources)
+        if len(answers) != len(sources):
+            raise InputError(f"the model gave {len(answers)} labels for {len(sources)} rows")
+        return learner.fit_measured(Table(columns), np.concatenate([labels, answers]), len(rows))
 
 
 class _Coder:

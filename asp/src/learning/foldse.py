@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from whyproof.asp.rules.rule import Rule, RuleSet
 from whyproof.asp.rules.table import Table
-from whyproof.asp.rules.values import text_of
+from whyproof.asp.rules.values import Value, text_of
 from whyproof.engine.errors import InputError, WhyproofWarning
 from whyproof.engine.names import did_you_mean
 
@@ -131,7 +131,6 @@ class FoldSE:
         InputError
             If parameters, features, labels or weights cannot be used.
         """
-        heuristic = heuristic_named(self.heuristic)
         self._check_parameters()
         table = read_features(X)
         classes, labels, values = read_classes(y, table.n_rows)
@@ -142,6 +141,40 @@ class FoldSE:
                 table, labels, weights = table.take(present), labels[present], weights[present]
             if (weights == weights[0]).all() and weights[0] == 1:
                 weights = None
+        self._remember_names(X)
+        return self._learn(table, labels, weights, classes, values)
+
+    def fit_measured(
+        self,
+        X: object,
+        y: object,
+        n_real: int,
+    ) -> Self:
+        """Learn from real and made-up rows, and measure rules on the real ones.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`; the first `n_real` rows are real.
+        n_real
+            Number of real rows: what rules are right on is counted on them alone, and
+            rules that decide none of them are dropped.
+        """
+        self._check_parameters()
+        table = read_features(X)
+        classes, labels, values = read_classes(y, table.n_rows)
+        self._remember_names(X)
+        return self._learn(table, labels, None, classes, values, n_real)
+
+    def _learn(
+        self,
+        table: Table,
+        labels: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64] | None,
+        classes: npt.NDArray[Any],
+        values: list[Value],
+        n_real: int | None = None,
+    ) -> Self:
         if len(np.unique(labels)) < 2:
             raise InputError(
                 f"found 1 class only, {values[int(labels[0])]!r}; rules need rows of at least "
@@ -150,10 +183,10 @@ class FoldSE:
         self.classes_ = classes
         self.n_features_in_ = len(table)
         self._names = table.names
-        self._remember_names(X)
         target = self._class_index(self.target) if self.target is not None else None
         examples = Examples.of(table, weights)
         total = float(table.n_rows) if weights is None else float(weights.sum())
+        heuristic = heuristic_named(self.heuristic)
         inducer = Inducer(examples, heuristic, float(self.ratio), float(self.tail) * total)
         prior = [] if self.prior is None else list(_rules_of(self.prior))
         draft = draft_rules(
@@ -166,6 +199,9 @@ class FoldSE:
             target=target,
             prior=[self._prior_rule(rule, table) for rule in prior],
         )
+        if n_real is not None:
+            real = np.arange(n_real)
+            table, labels = table.take(real), labels[:n_real]
         self._learnt = measured(
             draft, table, labels, weights, values, self.label, [rule.name for rule in prior]
         )
@@ -176,7 +212,7 @@ class FoldSE:
                 f"{dropped} of {len(prior)} given rules cover too few rows of their class and "
                 "were dropped; fix them to keep them",
                 WhyproofWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
@@ -305,6 +341,7 @@ class FoldSE:
         raise InputError(message)
 
     def _check_parameters(self) -> None:
+        heuristic_named(self.heuristic)
         for name, low, high in (("ratio", 0.0, np.inf), ("tail", 0.0, 1.0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):

@@ -44,6 +44,7 @@ class LearnRequest:
     categories: Sequence[str] = ()
     missing: Sequence[str] = ()
     folds: int = 5
+    copies: int | None = None
     dialect: str = "fold"
     proposals: Path | None = None
 
@@ -61,7 +62,8 @@ def learn_command(request: LearnRequest, *, as_json: bool) -> int:
     rows = rule_table(table, request.categories)
     labels = _labels(table, request)
     learner = _learner(request, table.label.name if table.label is not None else "label")
-    wanted: npt.NDArray[Any] = labels if request.model is None else _said(request, table)
+    ask = None if request.model is None else _Model(request.model, table)
+    wanted = labels if ask is None else ask.labels
     truth = None if request.model is None or request.label is None else labels
     extraction: Extraction | None = None
     folds = min(request.folds, table.n_rows)
@@ -190,18 +192,32 @@ def _concluding(rules: RuleSet, label: str) -> tuple[Rule, ...]:
     )
 
 
-def _said(request: LearnRequest, table: Table) -> npt.NDArray[Any]:
-    """Return what the model says about each row, as labels."""
-    from whyproof.models import load_model
-    from whyproof.spaces import infer_space, match_columns
+class _Model:
+    """A model's labels for the rows of a table, and for made-up neighbours of them."""
 
-    model = load_model(request.model)
-    if not model.classes:
-        raise InputError(f"{request.model} is a regressor; rules decide between classes")
-    matched = match_columns(table, model)
-    points = matched.points(infer_space(matched, model))
-    indices = np.asarray(model.predict(points), dtype=np.int64)
-    return np.array([*model.classes, None], dtype=object)[:-1][indices]
+    def __init__(self, path: Path, table: Table) -> None:
+        from whyproof.models import load_model
+        from whyproof.spaces import infer_space, match_columns
+
+        self._model = load_model(path)
+        if not self._model.classes:
+            raise InputError(f"{path} is a regressor; rules decide between classes")
+        matched = match_columns(table, self._model)
+        self._points = matched.points(infer_space(matched, self._model))
+        by_name = matched.names if table.has_names else table.names
+        self._columns = [table.names.index(name) for name in by_name]
+        self.labels = self._labels(self._points)
+
+    def __call__(self, sources: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """Return the labels of rows whose values come from the given rows."""
+        own = sources[:, self._columns]
+        return self._labels(self._points[own, np.arange(self._points.shape[1])])
+
+    def _labels(self, points: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        indices = np.asarray(self._model.predict(points), dtype=np.int64)
+        named: npt.NDArray[Any] = np.empty(len(self._model.classes), dtype=object)
+        named[:] = self._model.classes
+        return np.asarray(named[indices])
 
 
 def _written(rules: RuleSet, request: LearnRequest) -> str:

@@ -59,6 +59,10 @@ def learn(
     folds: Annotated[
         int, typer.Option("--folds", help="Held-out parts to measure on; 0: none.", metavar="N")
     ] = 5,
+    copies: Annotated[
+        int | None,
+        typer.Option("--copies", help="Made-up neighbours of a row to ask about.", metavar="N"),
+    ] = None,
     dialect: Annotated[
         str, typer.Option("--dialect", help="How text is written.", metavar="fold|names")
     ] = "fold",
@@ -86,6 +90,7 @@ def learn(
         categories=[name.strip() for name in (categories or "").split(",") if name.strip()],
         missing=missing or (),
         folds=folds,
+        copies=copies,
         dialect=dialect,
         proposals=proposals,
     )
