@@ -48,10 +48,6 @@ _LOOK_STEPS = 2_000
 _LOOK_SECONDS = 0.2
 """How much is searched between two looks at the budget."""
 _PAUSES = (veritas.StopReason.NONE, veritas.StopReason.OUT_OF_TIME)
-_DIVE = 0.1
-"""Relaxation of the best-first order: states within this share of the best bound compete by
-depth.  Any solution beyond the cut will do, so diving deep beats following the best bound:
-from seconds to a fraction of a millisecond when most features are free."""
 _MOST_CLOSE_CALLS = 5_000
 """Leaf boxes within the slack that are replayed before the answer is `Unknown`."""
 
@@ -331,23 +327,15 @@ class TreeOracle:
 
     def _start(self, goal: _Goal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
         """Set up a search for one objective beyond `cut`, where zero is the threshold."""
-        if goal.objective.against:
-            heuristic = veritas.HeuristicType.MULTI_MAX_MAX_OUTPUT_DIFF
-            trees = self.program.contest(goal.objective.weights.index(1.0))
+        objective, program = goal.objective, self.program
+        if objective.against:
+            trees = program.contest(objective.weights.index(1.0))
         else:
-            heuristic = veritas.HeuristicType.MAX_OUTPUT
-            trees = self.program.weighted_sum(goal.objective.weights, goal.threshold)
-        config = veritas.Config(heuristic)
-        if cut > -math.inf:
-            config.ignore_state_when_worse_than = cut
-            config.stop_when_optimal = False
-            config.stop_when_num_new_solutions_exceeds = 1
-            config.focal_eps = _DIVE
-        if meter.budget.memory is not None:
-            config.max_memory = meter.budget.memory
-        box = list(self._fixed)
+            trees = program.weighted_sum(objective.weights, goal.threshold)
+        config = program.config(cut, bool(objective.against), meter.budget.memory)
+        box, features = list(self._fixed), self.problem.space.features
         for feature in free:
-            for column in self.problem.space.features[feature].columns:
+            for column in features[feature].columns:
                 box[column] = self._free[column]
         return config.get_search(trees, box[: trees.get_maximum_feat_id() + 1])
 

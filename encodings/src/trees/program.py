@@ -9,6 +9,7 @@ instances.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,12 @@ from whyproof.engine.question import Question
 from .boxes import BoxTree, LeafBoxes
 
 __all__ = ["TreeProgram", "WeighedSide", "WeightedScore"]
+
+
+_DIVE = 0.1
+"""Relaxation of the best-first order: states within this share of the best bound compete by
+depth.  Any solution beyond the cut will do, so diving deep beats following the best bound:
+from seconds to a fraction of a millisecond when most features are free."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +141,7 @@ class TreeProgram:
         self._sums: dict[tuple[tuple[float, ...], float], veritas.AddTree] = {}
         self._sides: dict[tuple[tuple[float, ...], ...], tuple[WeighedSide, ...] | None] = {}
         self._contests: dict[int, veritas.AddTree] = {}
+        self._configs: dict[tuple[float, bool, int | None], veritas.Config] = {}
         self._units: list[veritas.Interval] = []
         self.whole = [veritas.Interval(0, n) for n in boxes.n_cells.tolist()]
         self.goals: dict[tuple[Question, float], object] = {}
@@ -210,6 +218,35 @@ class TreeProgram:
                 constant.set_leaf_value(constant.root(), position, float(base[i]))
             self._contests[target] = ensemble
         return self._contests[target]
+
+    def config(self, cut: float, contest: bool, memory: int | None) -> veritas.Config:
+        """Return the settings of a search for scores beyond a cut.
+
+        Parameters
+        ----------
+        cut
+            Lower scores are ignored and any one found will do; minus infinity to look for
+            the largest.
+        contest
+            Whether one output is to lead all others.
+        memory
+            Limit in bytes.
+        """
+        key = (cut, contest, memory)
+        if key not in self._configs:
+            kinds = veritas.HeuristicType
+            config = veritas.Config(
+                kinds.MULTI_MAX_MAX_OUTPUT_DIFF if contest else kinds.MAX_OUTPUT
+            )
+            if cut > -math.inf:
+                config.ignore_state_when_worse_than = cut
+                config.stop_when_optimal = False
+                config.stop_when_num_new_solutions_exceeds = 1
+                config.focal_eps = _DIVE
+            if memory is not None:
+                config.max_memory = memory
+            self._configs[key] = config
+        return self._configs[key]
 
     def unit(self, cell: int) -> veritas.Interval:
         """Return the interval of one cell."""
