@@ -81,8 +81,9 @@ def explanations(problem: ExplanationProblem) -> list[Explanation]:
 def certificate(problem: ExplanationProblem) -> dict[str, object]:
     structure = problem.classifier.structure
     assume(structure.rule is not DecisionRule.NONNEGATIVE)
-    # A third is no number that the interval of a question could name.
-    assume(structure.rule is not DecisionRule.VALUE or structure.divisor == 1)
+    # Values that float64 rounds are not those that exact questions name.
+    outcome = structure.exact_outcome(problem.instance)
+    assume(structure.rule is not DecisionRule.VALUE or outcome == problem.prediction)
     builder = CertificateBuilder(MODEL, problem.classifier, problem.space)
     for explanation in explanations(problem):
         builder.add(explanation)

@@ -30,7 +30,7 @@ class _Reached:
 
 
 class Landscape:
-    """A model over the cells of one instance's region.
+    """A model over the cells of a region.
 
     Parameters
     ----------
@@ -38,13 +38,9 @@ class Landscape:
         The model.
     cells
         Cells that a free column may take, by column.
-    instance
-        The instance; a fixed column keeps its cell.
     """
 
-    def __init__(
-        self, model: TreeModel, cells: Sequence[Sequence[float]], instance: Sequence[float]
-    ) -> None:
+    def __init__(self, model: TreeModel, cells: Sequence[Sequence[float]]) -> None:
         self.model, self.cells = model, cells
         tests: list[dict[Test, int]] = [{} for _ in cells]
         for tree in model.trees:
@@ -53,23 +49,32 @@ class Landscape:
                     made = passing(node.test, cells[node.test.column], model.precision)
                     tests[node.test.column][node.test] = made
         self.whole = [(1 << len(column)) - 1 for column in cells]
-        self.home = [
-            _home(found, instance[i], self.whole[i], model) for i, found in enumerate(tests)
-        ]
-        self.trees = [self._leaves(number, tests) for number in range(len(model.trees))]
+        self._tests = tests
+        self.trees = [self._leaves(number) for number in range(len(model.trees))]
 
-    def _leaves(self, number: int, tests: list[dict[Test, int]]) -> list[_Reached]:
+    def home(self, instance: Sequence[float]) -> list[int]:
+        """Return a cell of each column that answers every test as the instance does."""
+        found: list[int] = []
+        for value, tests, alike in zip(instance, self._tests, self.whole, strict=True):
+            rounded = round_to(value, self.model.precision)
+            for test, passes in tests.items():
+                alike &= passes if test.passes(rounded) else ~passes
+            if not alike:
+                raise Refused("the instance lies in no cell of the region")
+            found.append(alike & -alike)
+        return found
+
+    def _leaves(self, number: int) -> list[_Reached]:
         tree, found = self.model.trees[number], list[_Reached]()
         pending: list[tuple[int, dict[int, int]]] = [(0, {})]
         while pending:
             at, needs = pending.pop()
             node = tree[at]
             if isinstance(node, Leaf):
-                values = tuple(self.model.scaled(value) for value in node.values)
-                found.append(_Reached(at, needs, values))
+                found.append(_Reached(at, needs, self.model.added[number][at]))
                 continue
             column = node.test.column
-            passes, before = tests[column][node.test], needs.get(column, self.whole[column])
+            passes, before = self._tests[column][node.test], needs.get(column, self.whole[column])
             for child, kept in ((node.yes, before & passes), (node.no, before & ~passes)):
                 if kept:
                     pending.append((child, {**needs, column: kept}))
@@ -110,6 +115,10 @@ class BoxChecker:
         self._slack, self._replay, self._instance = slack, replay, instance
         # Points with the leaves of the instance have its outcome, which must be no change.
         sums = landscape.model.sums(instance)
+        self._home = landscape.home(instance)
+        self._home_leaves = [
+            [leaf.number for leaf in _within(self._home, t)] for t in landscape.trees
+        ]
         self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
     def check(self, proof: object, free: set[int]) -> int:
@@ -138,9 +147,8 @@ class BoxChecker:
         if not isinstance(steps, list):
             raise Refused("a proof has no steps")
         land = self._land
-        box = [land.whole[c] if c in free else land.home[c] for c in range(len(land.cells))]
+        box = [land.whole[c] if c in free else self._home[c] for c in range(len(land.cells))]
         trees = [_within(box, leaves) for leaves in land.trees]
-        home = [[leaf.number for leaf in _within(land.home, leaves)] for leaves in land.trees]
         stack = [(box, trees)]
         ends = 0
         for place, step in enumerate(steps):
@@ -162,7 +170,7 @@ class BoxChecker:
                 raise Refused(f"step {place} of a proof is {step!r}")
             if not all(box) or self._settled(trees):
                 continue
-            if self._home_settles and [[leaf.number for leaf in t] for t in trees] == home:
+            if self._home_settles and self._at_home(trees):
                 continue
             if step == 1 and all(len(t) == 1 for t in trees):
                 if self._replay(self._point(box, free)) is False:
@@ -185,6 +193,10 @@ class BoxChecker:
         else:
             asked = Test(column, number(test), missing=missing)
         return column, passing(asked, land.cells[column], "float64")
+
+    def _at_home(self, trees: list[list[_Reached]]) -> bool:
+        """Tell whether all points of a box have the leaves of the instance."""
+        return [[leaf.number for leaf in t] for t in trees] == self._home_leaves
 
     def _settled(self, trees: list[list[_Reached]]) -> bool:
         """Tell whether no rival can be beyond zero, even within the slack."""
@@ -211,7 +223,7 @@ class BoxChecker:
         """Return a point of a box."""
         point = list(self._instance)
         for column in free:
-            if not box[column] & self._land.home[column]:
+            if not box[column] & self._home[column]:
                 first = (box[column] & -box[column]).bit_length() - 1
                 point[column] = self._land.cells[column][first]
         return point
@@ -220,14 +232,3 @@ class BoxChecker:
 def _within(box: Sequence[int], leaves: Sequence[_Reached]) -> list[_Reached]:
     """Return the leaves that some point of a box reaches."""
     return [leaf for leaf in leaves if all(box[c] & m for c, m in leaf.needs.items())]
-
-
-def _home(tests: Mapping[Test, int], value: float, whole: int, model: TreeModel) -> int:
-    """Return the cells that answer every test as a value does; one bit of them is enough."""
-    rounded = round_to(value, model.precision)
-    alike = whole
-    for test, passes in tests.items():
-        alike &= passes if test.passes(rounded) else ~passes
-    if not alike:
-        raise Refused("the instance lies in no cell of the region")
-    return alike & -alike

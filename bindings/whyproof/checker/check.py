@@ -10,6 +10,7 @@ from .document import Document
 from .model import TreeModel
 from .reading import library_of, read_model
 from .refusal import Refused
+from .terrain import Terrain
 from .verdict import Verdict
 
 __all__ = ["check_certificate"]
@@ -49,9 +50,10 @@ def check_certificate(text: str, model: bytes, *, replay: bool = True) -> Verdic
     if own != document.classes:
         named = ", ".join(f"{a} {b}" for a, b in zip(own, document.classes, strict=True))
         verdict.semantics.append(f"Classes are called by the certificate's own names: {named}.")
+    terrain = Terrain(document, read)
     for position, entry in enumerate(document.decisions):
         try:
-            Decision(document, read, slack, predict, entry, verdict).check()
+            Decision(document, read, terrain, slack, predict, entry, verdict).check()
         except Refused as reason:
             raise Refused(f"decision {position}: {reason}") from None
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

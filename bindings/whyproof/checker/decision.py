@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from .boxes import BoxChecker, Landscape
-from .cells import column_cells
+from .boxes import BoxChecker
 from .document import Document, Feature, fields, number
-from .model import Branch, Test, TreeModel
+from .model import TreeModel
 from .question import outcome, rivals
 from .reading import Predict
 from .refusal import Refused
 from .region import Region
+from .terrain import Terrain
 from .verdict import Verdict
 
 __all__ = ["Decision"]
 
 
 class Decision:
-    """One instance of the model and the claims about it."""
+    """One instance of the model and the claims about it.
+
+    Parameters
+    ----------
+    document, model
+        What the certificate says, and the model as the checker read it.
+    terrain
+        Cells that decisions share.
+    slack
+        In scores.
+    predict
+        The model's own library, if it can be asked.
+    entry
+        The decision as it stands in the certificate.
+    verdict
+        Where what was proved is noted.
+    """
 
     def __init__(
         self,
         document: Document,
         model: TreeModel,
+        terrain: Terrain,
         slack: Fraction,
         predict: Predict | None,
         entry: object,
         verdict: Verdict,
     ) -> None:
         self._document, self._model, self._predict = document, model, predict
+        self._terrain = terrain
         self._verdict, self._slack = verdict, slack * model.unit
         names = ("instance", "prediction", "question", "region", "claims")
         given = fields(entry, "a decision", names)
@@ -50,7 +67,7 @@ class Decision:
         self._target: int | None = question["class"] if question["type"] == "reach" else None
         self._region = Region(given["region"], self._instance)
         self._by_name = {feature.name: feature for feature in document.features}
-        self._lands: list[BoxChecker] = []
+        self._checkers: list[BoxChecker] = []
 
     def check(self) -> None:
         """Check all claims."""
@@ -188,36 +205,18 @@ class Decision:
     @property
     def _checker(self) -> BoxChecker:
         """What checks proofs; made when the first one comes, as counterexamples need none."""
-        if not self._lands:
-            tests: list[dict[Test, None]] = [{} for _ in self._instance]
-            for node in (node for tree in self._model.trees for node in tree):
-                if isinstance(node, Branch):
-                    tests[node.test.column][node.test] = None
-            cells = [self._cells(i, list(found)) for i, found in enumerate(tests)]
-            land = Landscape(self._model, cells, self._instance)
-            checker = BoxChecker(
-                land,
-                self._rivals,
-                self._slack,
-                self._changed,
-                self._instance,
-                is_kept=self._asks_classes,
+        if not self._checkers:
+            self._checkers.append(
+                BoxChecker(
+                    self._terrain.within(self._region, self._instance),
+                    self._rivals,
+                    self._slack,
+                    self._changed,
+                    self._instance,
+                    is_kept=self._asks_classes,
+                )
             )
-            self._lands.append(checker)
-        return self._lands[0]
-
-    def _cells(self, column: int, tests: list[Test]) -> list[float]:
-        value, restricted = self._instance[column], self._region.restricted[column]
-        pinned = any(f.immutable and column in f.columns for f in self._document.features)
-        if pinned or (restricted and math.isnan(value)):
-            return [value]
-        return column_cells(
-            self._document.columns[column],
-            tests,
-            self._region.limits[column],
-            self._model.precision,
-            missing=not restricted,
-        )
+        return self._checkers[0]
 
 
 def _listed(names: set[str]) -> str:

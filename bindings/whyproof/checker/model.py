@@ -201,14 +201,20 @@ class TreeModel:
         """Return the exact sums at a point, times `unit`."""
         rounded = [round_to(value, self.precision) for value in point]
         total = list(self.start)
-        for tree in self.trees:
+        for number, tree in enumerate(self.trees):
+            at = 0
             node = tree[0]
             while isinstance(node, Branch):
-                passes = node.test.passes(rounded[node.test.column])
-                node = tree[node.yes if passes else node.no]
-            for k, value in enumerate(node.values):
-                total[k] += self.scaled(value)
+                at = node.yes if node.test.passes(rounded[node.test.column]) else node.no
+                node = tree[at]
+            for k, value in enumerate(self.added[number][at]):
+                total[k] += value
         return total
+
+    @cached_property
+    def added(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """What each leaf adds to the sums, times `unit`; empty at branches."""
+        return tuple(tuple(tuple(map(self.scaled, _values(n))) for n in t) for t in self.trees)
 
     @cached_property
     def rounding(self) -> Fraction:
