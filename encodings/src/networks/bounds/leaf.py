@@ -21,7 +21,7 @@ from .backward import backward, enclosures
 from .node_bounds import NodeBounds
 from .nodes import Nodes
 
-__all__ = ["LeafOptimum", "decide_leaf", "solve_leaf"]
+__all__ = ["LeafOptimum", "decide_leaf", "refine_leaf", "solve_leaf"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +140,28 @@ def decide_leaf(bounds: NodeBounds, leaf: Nodes, statement: int) -> tuple[float,
         Deviation where the margin is smallest, a candidate for a counterexample; `None`
         if no point of the set reaches this leaf.
     """
+    refined, point = refine_leaf(bounds, leaf, statement)
+    if refined is None:
+        return -np.inf, None
+    return float(bounds.values(refined)[0, statement]), point
+
+
+def refine_leaf(
+    bounds: NodeBounds, leaf: Nodes, statement: int
+) -> tuple[Nodes | None, Tensor | None]:
+    """Return a leaf with the multipliers and weights that a linear program finds best.
+
+    Parameters and the second result are those of `decide_leaf`; the first is `None` if the
+    program could not be solved.
+    """
     box = bounds.goal.box(statement)
     if box is None or not bounds.network.is_piecewise_linear:
-        return -np.inf, None
+        return None, None
     lower, upper = (side.cpu().numpy() for side in box)
     margins, offsets, constraints, limits, where = _rows_of(bounds, leaf)
     best = solve_leaf(margins, offsets, constraints, limits, lower, upper)
     if best is None:
-        return -np.inf, None
+        return None, None
     duals, point = best.multipliers, None
     weights = torch.zeros_like(leaf.weights)
     weights[0, : len(offsets)] = torch.as_tensor(best.weights, dtype=weights.dtype)
@@ -157,14 +171,13 @@ def decide_leaf(bounds: NodeBounds, leaf: Nodes, statement: int) -> tuple[float,
         # The splits exclude each other: scale that contradiction until it outweighs the margin.
         clash = solve_leaf(-constraints, limits, margins[:0], limits[:0], lower, upper)
         if clash is None or clash.value <= 0:
-            return -np.inf, None
+            return None, None
         row = best.weights @ margins
         worst = float(np.minimum(row * lower, row * upper).sum() + best.weights @ offsets)
         duals = clash.weights * ((abs(worst) + 1.0) / clash.value)
     multiplier = torch.zeros_like(leaf.multiplier)
     multiplier[0, where] = torch.as_tensor(duals, dtype=multiplier.dtype, device=weights.device)
-    values = bounds.values(replace(leaf, multiplier=multiplier, weights=weights))
-    return float(values[0, statement]), point
+    return replace(leaf, multiplier=multiplier, weights=weights), point
 
 
 def _rows_of(bounds: NodeBounds, leaf: Nodes) -> tuple[Array, Array, Array, Array, Tensor]:
