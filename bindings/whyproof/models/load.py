@@ -15,8 +15,10 @@ from pathlib import Path
 from whyproof.engine.errors import DataError, ModelError, UnsupportedError
 from whyproof.engine.names import first_duplicate
 
+from .from_sklearn_bayes import BAYES_NAMES
 from .from_sklearn_boosting import BOOSTING_NAMES, HISTOGRAM_NAMES
 from .from_sklearn_forest import FOREST_NAMES, Vote
+from .from_sklearn_linear import LINEAR_CLASSIFIER_NAMES, LINEAR_REGRESSOR_NAMES
 from .model import Model
 
 __all__ = ["DEFAULT_MAX_BYTES", "load_model"]
@@ -27,6 +29,11 @@ DEFAULT_MAX_BYTES = 2 * 1024**3
 _EXPORT = (
     "export scikit-learn models to ONNX (skl2onnx.to_onnx), save XGBoost models as .json or "
     ".ubj and LightGBM models as .txt"
+)
+
+_SUPPORTED = (
+    "trees, forests and gradient boosting of scikit-learn, XGBoost and LightGBM, linear models "
+    "and naive Bayes of scikit-learn, and ONNX"
 )
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -125,6 +132,14 @@ def _load_object(source: object, vote: Vote | None) -> Model:
 
         load = load_sklearn_boosting if kind in BOOSTING_NAMES else load_sklearn_histogram
         return load(source)
+    if library == "sklearn" and kind in LINEAR_CLASSIFIER_NAMES | LINEAR_REGRESSOR_NAMES:
+        from .from_sklearn_linear import load_sklearn_linear
+
+        return load_sklearn_linear(source)
+    if library == "sklearn" and kind in BAYES_NAMES:
+        from .from_sklearn_bayes import load_sklearn_bayes
+
+        return load_sklearn_bayes(source)
     if library == "xgboost":
         from .from_xgboost import load_xgboost_object
 
@@ -138,8 +153,12 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         hint = "; give its best_estimator_"
     elif hasattr(source, "steps"):
         hint = "; give its last step, with rows as that step sees them"
+    elif kind in ("SVC", "NuSVC", "SVR", "NuSVR"):
+        hint = "; kernels make no sum over columns, a LinearSVC or LinearSVR does"
     raise UnsupportedError(
-        f"models of class {type(source).__module__}.{kind} are not supported{hint}"
+        f"models of class {type(source).__module__}.{kind} are not supported{hint} "
+        f"(supported: {_SUPPORTED}; anything else can be approximated by surrogate rules learnt "
+        "from its predictions)"
     )
 
 

@@ -1,6 +1,6 @@
 """A model that came in: its structure for encoders, its runtime for replays.
 
-`Model` implements the engine's `Classifier`.  The structure is a `TreeEnsemble`; the
+`Model` implements the engine's `Classifier`.  The structure is what encoders read; the
 runtime is the model that runs: the library's own prediction wherever the library is
 there, and where it is not (text dumps) a simulation of its arithmetic that says so.
 """
@@ -11,18 +11,24 @@ import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.linear.additive import AdditiveModel
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.engine.classifier import Predictions
 from whyproof.engine.domain import Domain
 from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.space import Points
 
-__all__ = ["MAX_COLUMNS", "Model", "Runtime", "fingerprint_of"]
+from .additive_checks import additive_fingerprint, additive_probes, additive_slack
+
+__all__ = ["MAX_COLUMNS", "Model", "Runtime", "Structure", "fingerprint_of"]
+
+Structure: TypeAlias = TreeEnsemble | AdditiveModel
+"""What encoders read, and how scores become an outcome."""
 
 MAX_COLUMNS = 1_000_000
 """Most columns of a model: a damaged number must not take all memory."""
@@ -52,7 +58,7 @@ class Model:
     Parameters
     ----------
     structure
-        Trees, decision rule and slack: what is reasoned about.
+        Trees or terms, decision rule and slack: what is reasoned about.
     runtime
         What runs: every counterexample is replayed there.
     library
@@ -82,7 +88,7 @@ class Model:
     (array([1]), array([[0. , 0.5]]))
     """
 
-    structure: TreeEnsemble
+    structure: Structure
     runtime: Runtime
     library: str
     version: str = ""
@@ -162,7 +168,7 @@ class Model:
         return points
 
     def verify(self, rows: int = 24, *, resolution: float = 0.0) -> None:
-        """Compare structure and runtime on a few points at the trees' own boundaries.
+        """Compare structure and runtime on a few points at the model's own boundaries.
 
         Importing ends with this: a library whose new version computes something else
         than the importer believes is refused, not explained wrongly.
@@ -179,28 +185,37 @@ class Model:
         UnsupportedError
             If they differ by more than the slack.
         """
-        points = probe_points(self.structure, rows, missing=self.accepts_missing)
+        points, slack, what = self._probes(rows)
         expected = self.structure.sums(points)
         found = self.runtime.sums(points)
-        allowed = self.structure.slack + (resolution + 1e-12) * np.abs(expected).max(initial=1.0)
+        allowed = slack + (resolution + 1e-12) * np.abs(expected).max(initial=1.0)
         worst = float(np.abs(expected - found).max(initial=0.0))
         if not worst <= allowed:
             raise UnsupportedError(
-                f"{self.runtime.name} computes scores that differ by {worst:.3g} from the trees "
+                f"{self.runtime.name} computes scores that differ by {worst:.3g} from the {what} "
                 f"of {self.source}; this version or option is not supported"
             )
         if self.is_regressor:
             return
-        clear = _leads(self.structure, expected) > self.structure.slack
+        clear = _leads(self.structure, expected) > slack
         differs = self.structure.predict(points) != self.runtime.predict(points)
         if bool((differs & clear).any()):
             raise UnsupportedError(
-                f"{self.runtime.name} decides otherwise than the trees of {self.source} say; "
+                f"{self.runtime.name} decides otherwise than the {what} of {self.source} say; "
                 "this version or option is not supported"
             )
 
+    def _probes(self, rows: int) -> tuple[Points, float, str]:
+        """Return points to compare on, how far sums may differ, and what adds up."""
+        if isinstance(self.structure, TreeEnsemble):
+            points = probe_points(self.structure, rows, missing=self.accepts_missing)
+            return points, self.structure.slack, "trees"
+        points = additive_probes(self.structure, rows)
+        slack = float(additive_slack(self.structure, points).max(initial=0.0))
+        return points, 2 * slack, "terms"
 
-def fingerprint_of(structure: TreeEnsemble) -> str:
+
+def fingerprint_of(structure: Structure) -> str:
     """Return ``sha256:`` and the hash of everything that decides an outcome.
 
     Hashed are, in this order and in little-endian binary form: number of columns, rule,
@@ -215,6 +230,8 @@ def fingerprint_of(structure: TreeEnsemble) -> str:
     >>> len(fingerprint_of(empty))
     71
     """
+    if isinstance(structure, AdditiveModel):
+        return additive_fingerprint(structure)
     digest = hashlib.sha256(b"whyproof-tree-ensemble-1")
 
     def add(*arrays: npt.NDArray[np.generic]) -> None:
@@ -288,7 +305,7 @@ def _boundaries(structure: TreeEnsemble, most: int) -> dict[int, npt.NDArray[np.
     return {int(c): part[:most] for c, part in zip(listed, parts, strict=True)}
 
 
-def _leads(structure: TreeEnsemble, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _leads(structure: Structure, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return by how much each row's decision leads, shape ``(rows,)``."""
     if structure.rule is not DecisionRule.ARGMAX:
         return np.abs(sums[:, 0])
