@@ -219,6 +219,11 @@ class Enumeration:
         return tuple(self._found[Kind.CXP])
 
     @property
+    def held_back(self) -> tuple[Explanation, ...]:
+        """Weak explanations that wait for the end; what is found may still settle them."""
+        return tuple(self._held_back)
+
+    @property
     def lower_bound(self) -> int | None:
         """With `smallest_first`: no explanation still to come is smaller than this."""
         if not isinstance(self._search, Dualisation):

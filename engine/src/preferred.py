@@ -22,7 +22,7 @@ from .explanation import Explanation, Kind, SearchStatistics
 from .facts import Facts
 from .minimal import MinimalSet, Strategy, Verdict, WeakExplanation
 from .minimise import strategy_named
-from .oracle import Counted, Oracle, Recall
+from .oracle import Counted, Oracle, Recall, relevant
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -83,17 +83,18 @@ def preferred_explanation(
     if wanted & excluded:
         raise DataError(f"feature {min(wanted & excluded)} both must and must not occur")
     shrink = strategy_named(strategy)
-    if not wanted <= problem.universe:
-        return None  # what never moves stands in no explanation
+    universe = relevant(oracle, problem.universe)
+    if not wanted <= universe:
+        return None  # what never moves, or never matters, stands in no explanation
     counted = Counted(oracle)
     meter = meter if meter is not None else (budget or Budget()).start()
-    predicate = WeakExplanation(kind, Recall(counted, facts), problem.universe, meter)
-    search = _Search(predicate, shrink, order, wanted, excluded & problem.universe)
+    predicate = WeakExplanation(kind, Recall(counted, facts), universe, meter)
+    search = _Search(predicate, shrink, order, wanted, excluded & universe)
     holds, found = search.run()
     if holds is False:
         return None
     if found is None:
-        eligible = problem.universe - excluded
+        eligible = universe - excluded
         open_verdict = Verdict(None, frozenset(), search.trouble)
         found = MinimalSet(eligible, open_verdict, {}, eligible)
     statistics = SearchStatistics(
@@ -126,6 +127,7 @@ class _Search:
         self.excluded = excluded
         self.kind = predicate.kind
         self.trouble = Unknown(UnknownReason.INCOMPLETE)
+        self.refusals = 0
 
     def run(self) -> tuple[bool | None, MinimalSet | None]:
         """Return whether there is one, if that is known, and one."""
@@ -175,9 +177,11 @@ class _Search:
         return next((trial for trial in without if trial.holds is None), verdict)
 
     def _block_dual(self, refusal: Verdict, candidate: FeatureSet, unexplored: MapSolver) -> None:
+        """Let candidates hit the evidence; shrunk if it is weak, or the search takes long."""
         members = refusal.support
-        if len(members) == len(self.predicate.universe - candidate):
-            # Evidence without any strength: shrink it before it prunes the map.
+        self.refusals += 1
+        weak = len(members) == len(self.predicate.universe - candidate)
+        if weak or self.refusals > 2 * len(self.predicate.universe):
             dual = self.predicate.dual
             start = dual.verdict(refusal.answer)
             members = self.strategy(dual, start, arranged(members, self.order)).members

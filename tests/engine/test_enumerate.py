@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_oracle import ForgetfulOracle, Table, TableOracle, minimal_hitting_sets, random_table
 
-from whyproof.engine.budget import Budget
+from whyproof.engine.answers import Answer, Unknown, UnknownReason
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.enumerate import Enumeration, enumerate_explanations
 from whyproof.engine.enumeration.map_solver import MapSolver
 from whyproof.engine.errors import DataError, InputError
@@ -37,6 +39,11 @@ def check_run(table: Table, run: Enumeration) -> list[Explanation]:
             assert e.necessity.keys() == e.members
         else:
             assert e.open and e.open <= e.members
+            # What was found on the way must not settle what is still called open.
+            found_same = run.axps if e.kind is Kind.AXP else run.cxps
+            found_dual = run.cxps if e.kind is Kind.AXP else run.axps
+            assert not any(other.members <= e.members for other in found_same)
+            assert not any(e.members & d.members == {i} for d in found_dual for i in e.open)
     assert sets(run.axps) <= table.axps and sets(run.cxps) <= table.cxps
     assert len(sets(run.axps)) == len(run.axps) and len(sets(run.cxps)) == len(run.cxps)
     return found
@@ -181,20 +188,29 @@ def test_unknowns_and_budgets_cost_completeness_only(
     check_run(table, run)
     if calls is not None:
         assert len(inner.asked) <= calls
+    if smallest_first:
+        missed = table.axps - sets(run.axps)
+        assert all(len(e) >= (run.lower_bound or 0) for e in missed)
     if run.complete:
         assert sets(run.axps) == table.axps
         assert smallest_first or sets(run.cxps) == table.cxps
 
 
 def test_what_is_weak_at_first_is_settled_by_what_comes_later() -> None:
-    settled = 0
-    for seed in range(200):
+    upgraded = superseded = weak = 0
+    for seed in range(300):
         table = random_table(6, seed)
         oracle = ForgetfulOracle(TableOracle(table, "weak", seed), 0.15, seed)
         run = enumerate_explanations(table.problem, oracle)
-        found = check_run(table, run)
-        settled += sum(not e.open for e in found) > 0 and not run.complete
-    assert settled  # some incomplete runs still proved explanations
+        held_back: list[Explanation] = []
+        found: list[Explanation] = []
+        for e in run:
+            found.append(e)
+            held_back = list(run.held_back)
+        upgraded += len(sets(held_back) & (sets(run.axps) | sets(run.cxps)))
+        superseded += sum(any(f.members < e.members for f in found) for e in held_back)
+        weak += sum(e.status is Status.WEAK for e in found)
+    assert upgraded and superseded and weak
 
 
 def test_an_oracle_that_knows_nothing_ends_without_a_claim() -> None:
@@ -282,3 +298,26 @@ def test_what_cannot_be_asked_is_refused() -> None:
         )
     with pytest.raises(InputError, match="no search strategy"):
         enumerate_explanations(table.problem, oracle, strategy="nope")
+
+
+class BlindSpot(TableOracle):
+    """Does not know about one free set."""
+
+    blind: FeatureSet = frozenset()
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        answers = super().decide(free_sets, meter)
+        return [
+            Unknown(UnknownReason.PRECISION) if free == self.blind else answer
+            for free, answer in zip(free_sets, answers, strict=True)
+        ]
+
+
+def test_the_lower_bound_stays_at_the_first_set_that_stayed_unknown() -> None:
+    table = Table(3, [frozenset({0, 1}), frozenset({0, 2})])
+    assert table.axps == {frozenset({0}), frozenset({1, 2})}
+    oracle = BlindSpot(table, "tight")
+    oracle.blind = frozenset({1, 2})  # whether fixing 0 is enough
+    run = enumerate_explanations(table.problem, oracle, kinds=[Kind.AXP], smallest_first=True)
+    assert [e.members for e in run] == [{1, 2}]
+    assert run.lower_bound == 1 and not run.complete
