@@ -68,7 +68,7 @@ def _all_sets(
     plain = replace(options, objective=Objective.LENGTH, limit=1, extra=0)
     everything = [i for i, v in enumerate(problem.variables) if v.targets]
     facts = facts_of(problem, verdicts.blocked)
-    programs = ["state", "step", "bounded", "may"]
+    programs = ["state", "step", "inertia", "bounded", "may"]
     with PathSolver(facts, programs, meter, parts=("act", "ask", "may")) as solver:
         solver.extend(options.horizon)
         while True:

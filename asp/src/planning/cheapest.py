@@ -128,7 +128,7 @@ def _optimal(
         found: dict[tuple[CellState, ...], Path] = {}
         with PathSolver(
             facts,
-            ["state", "step", "search", "cost"],
+            ["state", "step", "inertia", "search", "cost"],
             meter,
             parts=("act", "ask", "cost"),
             options=arguments,

@@ -54,7 +54,7 @@ def conformant_paths(
     search = Search()
     try:
         facts = facts_of(problem)
-        with PathSolver(facts, ["state", "step", "outcomes"], meter) as solver:
+        with PathSolver(facts, ["state", "step", "inertia", "outcomes"], meter) as solver:
             for length in range(options.horizon + 1):
                 solver.extend(length)
                 _collect(solver, problem, options, verdicts, search)

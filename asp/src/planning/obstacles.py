@@ -132,7 +132,7 @@ no if age < 18.
     atoms = [atom for _, atoms in elements for atom in atoms]
     text = "\n".join(f"#external {name}({number})." for name, number in atoms)
     facts = facts_of(problem, blocked, relaxed=True)
-    programs = ["state", "step", "bounded", "relaxed"]
+    programs = ["state", "step", "inertia", "bounded", "relaxed"]
     with PathSolver(facts, programs, meter, extra=text) as solver:
         for name, number in atoms:
             solver.assign(name, (number,), None)

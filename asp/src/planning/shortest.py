@@ -162,7 +162,7 @@ def settle(
 def _solver(
     problem: Problem, blocked: Sequence[CellState], options: PlanOptions, meter: Meter
 ) -> PathSolver:
-    programs = ["state", "step", "search"]
+    programs = ["state", "step", "inertia", "search"]
     arguments: list[str] = []
     if options.goals:
         programs.append("goals")

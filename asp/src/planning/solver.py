@@ -86,8 +86,8 @@ class PathSolver:
         self._excluded = 0
         self._control: Any = clingo.Control(["--warn=none", *options], logger=lambda *_: None)
         text = "\n".join([*(program(name) for name in programs), "#program base.", extra])
-        self._control.add("base", [], f"{text}\n{facts.text}")
-        self._control.ground([("base", [])])
+        self._load(f"{text}\n{facts.text}")
+        self._ground([("base", [])])
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +99,14 @@ class PathSolver:
         traceback: TracebackType | None,
     ) -> None:
         self._control = None
+
+    def _load(self, text: str) -> None:
+        """Add the whole program."""
+        self._control.add("base", [], text)
+
+    def _ground(self, parts: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Ground program parts."""
+        self._control.ground(parts)
 
     def extend(self, length: int) -> None:
         """Ground all time points up to a length and ask for the goal at the last one."""
@@ -113,7 +121,7 @@ class PathSolver:
                 parts.append("ask")
             if self.length:
                 parts += ["step", *(part for part in self._parts if part != "ask")]
-            self._control.ground([(part, [time]) for part in parts])
+            self._ground([(part, [time]) for part in parts])
         if "ask" in self._parts:
             self._control.assign_external(_at("query", length), True)
 
@@ -121,12 +129,12 @@ class PathSolver:
         """Ground several time points that are no steps of each other."""
         for time in range(number):
             at = clingo.Number(time)
-            self._control.ground([(part, [at]) for part in ("state", *parts)])
+            self._ground([(part, [at]) for part in ("state", *parts)])
         self.length = number - 1
 
     def ground_part(self, part: str) -> None:
         """Ground a program part without parameters."""
-        self._control.ground([(part, [])])
+        self._ground([(part, [])])
 
     def assign(self, name: str, arguments: Sequence[int], value: bool | None) -> None:
         """Set an external atom; `None` leaves it to assumptions."""
@@ -143,7 +151,7 @@ class PathSolver:
         part = f"exclude{self._excluded}"
         body = ", ".join(str(_function(name, arguments)) for name, arguments in atoms)
         self._control.add(part, [], f":- {body}.")
-        self._control.ground([(part, [])])
+        self._ground([(part, [])])
 
     def configure(self, **settings: str | int) -> None:
         """Change settings of the solver, such as ``models`` or ``opt_mode``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -305,14 +306,15 @@ def _moves(feature: WorldFeature, cells: Sequence[Cell]) -> tuple[int, ...] | No
         marks = [
             number_of(cell.value) if feature.is_numeric else float(i)
             for i, cell in enumerate(cells)
+            if not cell.is_missing
         ]
+        # the missing value, which is last, has no distance to any other
+        missing = (1 << len(cells)) - (1 << len(marks))
+        reach = feature.max_change * (1 + 1e-12)
         for i, mark in enumerate(marks):
-            near = sum(
-                1 << j
-                for j, other in enumerate(marks)
-                if not abs(other - mark) > feature.max_change * (1 + 1e-12)
-            )
-            moves[i] &= near
+            first = bisect_left(marks, mark - reach)
+            last = bisect_right(marks, mark + reach)
+            moves[i] &= (1 << last) - (1 << first) | missing
     return tuple(moves)
 
 

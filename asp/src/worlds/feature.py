@@ -31,6 +31,11 @@ class Change(StrEnum):
     FROZEN = "frozen"
     """Nothing, and no causal rule may move it either."""
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether a direct action may change the feature at all."""
+        return self not in (Change.IMMUTABLE, Change.FROZEN)
+
 
 @dataclass(frozen=True, slots=True)
 class WorldFeature:

@@ -38,6 +38,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whyproof.asp.rules import RuleError, RuleSet, Table
+from whyproof.asp.rules.json_form import rules_from_json
 from whyproof.engine.errors import DataError
 
 from .entries import Entry, Source
@@ -233,9 +234,10 @@ def _rules(
     target: str | None,
     arguments: Mapping[str, Sequence[str]],
 ) -> WorldRules:
-    return read_world_rules(
-        read_text(path), features, file=str(path), target=target, arguments=arguments
-    )
+    text = read_text(path)
+    if text.lstrip().startswith("{"):
+        return WorldRules(decisions=rules_from_json(text))
+    return read_world_rules(text, features, file=str(path), target=target, arguments=arguments)
 
 
 def _joined(decided: Sequence[RuleSet]) -> RuleSet | None:
@@ -282,7 +284,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path} is larger than {_MAX_BYTES} bytes; it is no file of rules")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; it is no file of rules") from None
     except OSError as error:
