@@ -32,6 +32,7 @@ from .close_calls import CloseCalls
 from .contest import Contest
 from .joint import JointSearch
 from .pieces import Floats, Pieces
+from .sorting import least_abductive, least_contrastive
 
 __all__ = ["AdditiveOracle"]
 
@@ -131,6 +132,32 @@ class AdditiveOracle:
         upper, _ = self._bounds(self._table([free]))
         lead = -float(upper.max(initial=-math.inf))
         return lead if 0 <= lead < math.inf else None
+
+    def least(self, kind: Kind, allowed: FeatureSet) -> tuple[FeatureSet, int] | None:
+        """Propose an explanation of least size by sorting; see `sorting`.
+
+        Parameters
+        ----------
+        kind
+            Abductive or contrastive.
+        allowed
+            Features that may occur.
+
+        Returns
+        -------
+        members, lower bound
+            `None` where several rivals have to be beaten together, or none exists.
+        """
+        choice = np.zeros_like(self._relevant)
+        choice[list(allowed)] = True
+        contests = self.contests
+        if not contests:
+            return None
+        least = least_abductive if kind is Kind.AXP else least_contrastive
+        found = least(contests, choice & self._relevant, self._relevant)
+        if found is None:
+            return None
+        return frozenset(np.flatnonzero(found[0]).tolist()), found[1]
 
     def _goal(self, objective: Objective) -> _Goal:
         rows = [objective.weights]

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..budget import Budget, Meter
+from ..closed_form import checked_proposal
 from ..errors import InputError
 from ..explanation import Explanation, Kind, SearchStatistics
 from ..facts import Facts
@@ -119,6 +120,16 @@ def smallest_explanation(
         For features that do not exist, bad weights, and contradicting preferences.
     InputError
         For an unknown strategy or back end.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(5, [{0, 1, 2}, {3, 4}])
+    >>> least = smallest_explanation(problem, oracle, Kind.CXP)
+    >>> least.explanation.features, least.cost, least.proved
+    (('f3', 'f4'), 2, True)
+    >>> smallest_explanation(problem, oracle, Kind.CXP, weights={4: 9}).cost
+    3
     """
     watch = time.perf_counter(), time.process_time()
     if back_end not in HITTING_SET_SOLVERS:
@@ -142,18 +153,27 @@ def smallest_explanation(
     recall = Recall(counted, facts)
     meter = meter if meter is not None else (budget or Budget()).start()
     predicate = WeakExplanation(kind, recall, universe, meter)
-    with HITTING_SET_SOLVERS[back_end](choice) as solver:
-        search = _Search(predicate, strategy_named(strategy), order, choice, solver)
-        exists = search.run()
-    if exists is False:
-        return None
+    known = None
+    if not weights and not must:
+        known = checked_proposal(counted, predicate, universe - must_not)
+    best: MinimalSet | None
+    cost: int | None
+    if known is not None:
+        best, lower_bound = known
+        cost = len(best.members)
+    else:
+        with HITTING_SET_SOLVERS[back_end](choice) as solver:
+            search = _Search(predicate, strategy_named(strategy), order, choice, solver)
+            exists = search.run()
+        if exists is False:
+            return None
+        best, cost, lower_bound = search.best, search.cost, search.lower_bound
     statistics = SearchStatistics(
         counted.counts.calls,
         counted.counts.rounds,
         time.perf_counter() - watch[0],
         time.process_time() - watch[1],
     )
-    best = search.best
     explanation = None
     if best is not None:
         explanation = Replay(problem).explanation(
@@ -167,7 +187,7 @@ def smallest_explanation(
                 statistics,
             )
         )
-    return Smallest(explanation, search.cost, search.lower_bound, statistics)
+    return Smallest(explanation, cost, lower_bound, statistics)
 
 
 class _Search:
