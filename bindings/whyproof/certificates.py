@@ -279,7 +279,7 @@ def certify(
     >>> explainer = Explainer(load_model(folder / "iris.json"))
     >>> why = explainer.explain(x[0], "axp")
     >>> certify([why], folder / "iris.json", folder / "why.json").claims
-    ['fixing f2 forces 0, in 1 box; no element can be left out']
+    ['fixing x2 forces 0, in 1 box; no element can be left out']
     """
     listed = list(explanations)
     if not listed:
