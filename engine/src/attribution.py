@@ -109,6 +109,16 @@ def feature_attribution(
     Notes
     -----
     Without any explanation (no CXp exists) all shares are zero.
+
+    Examples
+    --------
+    >>> from whyproof.engine.enumerate import enumerate_explanations
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> run = enumerate_explanations(problem, oracle)
+    >>> found = feature_attribution(problem, list(run), complete=run.complete)
+    >>> found.observed.tolist(), found.complete
+    ([0.5, 0.5, 1.0, 0.0], True)
     """
     minimal = [e for e in explanations if not e.open]
     counted = list(dict.fromkeys(e.members for e in minimal if e.kind is kind))

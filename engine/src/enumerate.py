@@ -94,6 +94,16 @@ def enumerate_explanations(
         For features that do not exist and preferences that contradict each other.
     InputError
         For an unknown strategy or back end, or preferences over two kinds.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> run = enumerate_explanations(problem, oracle)
+    >>> sorted((str(e.kind), e.features) for e in run)
+    [('axp', ('f0', 'f2')), ('axp', ('f1', 'f2')), ('cxp', ('f0', 'f1')), ('cxp', ('f2',))]
+    >>> run.complete, len(run.axps), len(run.cxps)
+    (True, 2, 2)
     """
     wanted = tuple(dict.fromkeys(kinds))
     known_features(problem, order or ())

@@ -81,6 +81,16 @@ def minimise(
         If the model that runs contradicts a counterexample: a defect, never an answer.
     InputError
         For an unknown strategy.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> why = minimise(problem, oracle, Kind.AXP)
+    >>> why.features, str(why.status)
+    (('f0', 'f2'), 'minimal')
+    >>> minimise(problem, oracle, Kind.CXP, within=[0, 3]) is None
+    True
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     shrink = strategy_named(strategy)
@@ -120,6 +130,11 @@ def strategy_named(strategy: str | Strategy) -> Strategy:
     ------
     InputError
         If no strategy has this name; the message offers the nearest.
+
+    Examples
+    --------
+    >>> strategy_named("witness")
+    Witness(lanes=None)
     """
     if not isinstance(strategy, str):
         return strategy

@@ -75,6 +75,15 @@ def preferred_explanation(
         For features that do not exist or are both wanted and excluded.
     InputError
         For an unknown strategy.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> preferred_explanation(problem, oracle, Kind.AXP, must_contain=[1]).features
+    ('f1', 'f2')
+    >>> preferred_explanation(problem, oracle, Kind.AXP, must_contain=[0, 1]) is None
+    True
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     wanted = known_features(problem, must_contain)

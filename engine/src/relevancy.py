@@ -70,6 +70,13 @@ def is_necessary(
         Limits, or a meter that already runs.
     facts
         Evidence to start from and to add to.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> [is_necessary(problem, oracle, i).holds for i in range(4)]
+    [False, False, True, False]
     """
     asked = known_features(problem, [feature]) & problem.universe
     meter = meter if meter is not None else (budget or Budget()).start()
@@ -112,6 +119,13 @@ def is_relevant(
     ------
     DataError
         For features that do not exist or are both wanted and excluded.
+
+    Examples
+    --------
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> [is_relevant(problem, oracle, i).holds for i in range(4)]
+    [True, True, True, False]
     """
     found = preferred_explanation(
         problem,

@@ -26,6 +26,15 @@ def deletion(predicate: WeakExplanation, start: Verdict, candidates: Sequence[in
     ----------
     predicate, start, candidates
         As in `Strategy`.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.AXP, strategy=deletion).features
+    ('f0', 'f2')
     """
     members = frozenset(candidates)
     verdict = start

@@ -32,6 +32,15 @@ def dichotomic(predicate: WeakExplanation, start: Verdict, candidates: Sequence[
     ----------
     predicate, start, candidates
         As in `Strategy`.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.CXP, strategy=dichotomic).features
+    ('f0', 'f1')
     """
     row = list(reversed(candidates))
     found: FeatureSet = frozenset()

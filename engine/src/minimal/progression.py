@@ -31,6 +31,15 @@ def progression(
     ----------
     predicate, start, candidates
         As in `Strategy`.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.CXP, strategy=progression).features
+    ('f0', 'f1')
     """
     row = list(candidates)
     found: FeatureSet = frozenset()

@@ -31,6 +31,15 @@ def quickxplain(
     ----------
     predicate, start, candidates
         As in `Strategy`.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.AXP, strategy=quickxplain).features
+    ('f0', 'f2')
     """
     if not candidates:
         return settle(predicate, start, {})

@@ -38,6 +38,15 @@ class SwiftCXp:
     delta
         Share of all features, 0 to 1, below which the feature-disjunction check is
         used for the rest of the run; 0 for never.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.CXP, strategy=SwiftCXp(q=2)).features
+    ('f0', 'f1')
     """
 
     q: int = 16

@@ -46,6 +46,15 @@ class Witness:
     lanes
         Sets asked in one round; by default as many as the oracle decides at the
         price of one.  With more than one the order of candidates is a preference only.
+
+    Examples
+    --------
+    >>> from whyproof.engine.explanation import Kind
+    >>> from whyproof.engine.minimise import minimise
+    >>> from whyproof.engine.toy import toy
+    >>> problem, oracle = toy(4, [{0, 1}, {2}])
+    >>> minimise(problem, oracle, Kind.AXP, strategy=Witness(lanes=2)).features
+    ('f0', 'f2')
     """
 
     lanes: int | None = None
