@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_oracle import ForgetfulOracle, Table, TableOracle, random_table
 
-from whyproof.engine.budget import Budget
+from whyproof.engine.answers import Answer, Unknown, UnknownReason
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.enumerate import enumerate_explanations
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.explanation import Kind, Status
@@ -188,3 +191,28 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(InputError, match="back end"):
         smallest_explanation(table.problem, oracle, Kind.AXP, back_end="none")
     assert smallest_explanation(table.problem, oracle, Kind.AXP, must_contain=[2]) is None
+
+
+class BlindSpot(TableOracle):
+    """Does not know about one free set."""
+
+    blind: FeatureSet = frozenset()
+
+    def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
+        answers = super().decide(free_sets, meter)
+        return [
+            Unknown(UnknownReason.PRECISION) if free == self.blind else answer
+            for free, answer in zip(free_sets, answers, strict=True)
+        ]
+
+
+def test_an_undecided_candidate_forbids_the_claim_that_there_is_none() -> None:
+    table = Table(3, [frozenset({0, 1}), frozenset({0, 2})])
+    oracle = BlindSpot(table, "tight")
+    oracle.blind = frozenset({1, 2})  # whether fixing 0 is enough
+    found = smallest_explanation(
+        table.problem, oracle, Kind.AXP, must_contain=[0], must_not_contain=[1, 2]
+    )
+    assert found is not None and found.explanation is None
+    found = smallest_explanation(table.problem, oracle, Kind.AXP, must_contain=[0])
+    assert found is not None and not found.proved and found.lower_bound == 1
