@@ -218,6 +218,13 @@ class BruteForce:
         name, value = action
         at = self.names.index(name)
         base = (*state[:at], value, *state[at + 1 :])
+        for effect in self.world.effects:
+            if effect.action == name and all(t.accepts(value) for t in effect.target):
+                k = self.names.index(effect.feature)
+                base = (*base[:k], base[k] + int(effect.add), *base[k + 1 :])
+        for feature, held in zip(self.world.features, base, strict=True):
+            if held not in values_of(feature):
+                return set()
         heads = [
             n for n in self.heads if n != name and self.world.feature(n).change is not Change.FROZEN
         ]

@@ -65,6 +65,7 @@ def plan_guarded(
     )
     process.start()
     theirs.close()
+    started = time.monotonic()
     try:
         # the clock starts when the child is ready, not while it imports
         if not mine.poll(_START) or mine.recv() != "ready":

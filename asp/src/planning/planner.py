@@ -154,7 +154,6 @@ class Planner:
 
     def _start(self, values: dict[str, Value]) -> tuple[Problem, dict[str, Value], Repair | None]:
         """Compile the world for a state, by the start policy."""
-        ends = self.options.objective is Objective.COST
         policy = self.options.start
         violated = self.world.violated(values)
         if violated and policy is StartPolicy.ERROR:
@@ -162,16 +161,21 @@ class Planner:
                 f"the state violates {len(violated)} rule(s) of the world, first: {violated[0]}; "
                 "correct it, or choose the start policy 'repair' or 'ignore'"
             )
-        problem = compile_world(
-            self.world, values, ends=ends, tolerate=bool(violated) and policy is StartPolicy.IGNORE
-        )
+        ignore = bool(violated) and policy is StartPolicy.IGNORE
+        problem = self._compile(self.world, values, tolerate=ignore)
         repair: Repair | None = None
         if violated and policy is StartPolicy.REPAIR:
             # the goal is about the person as given, not as repaired
             goal = problem.world.goal
             values, repair = repair_start(problem, values, self.budget.start())
-            problem = compile_world(replace(self.world, goal=goal), values, ends=ends)
+            problem = self._compile(replace(self.world, goal=goal), values)
         return problem, values, repair
+
+    def _compile(
+        self, world: World, values: Mapping[str, Value], *, tolerate: bool = False
+    ) -> Problem:
+        ends = self.options.objective is Objective.COST
+        return compile_world(world, values, ends=ends, tolerate=tolerate)
 
 
 def _status(search: Search) -> PlanStatus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -45,6 +45,7 @@ def compile_world(
     literals: Sequence[Literal] = (),
     ends: bool = False,
     tolerate: bool = False,
+    uncut: Collection[str] = (),
 ) -> Problem:
     """Cut a world into cells.
 
@@ -63,6 +64,8 @@ def compile_world(
         stops at ends of cells alone).
     tolerate
         Whether rules that the start violates count only once touched.
+    uncut
+        Features whose own value gets no cell.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def compile_world(
     >>> [cell.describe() for cell in problem.variables[0].cells], problem.start
     (['0 .. 39999', '40000', '40001 .. 59999', '60000 .. 1000000000'], (1,))
     """
-    return _Compiler(world, state, literals, ends).problem(tolerate)
+    return _Compiler(world, state, literals, ends, uncut).problem(tolerate)
 
 
 class _Compiler:
@@ -91,6 +94,7 @@ class _Compiler:
         state: Mapping[str, Value] | None,
         literals: Sequence[Literal],
         ends: bool,
+        uncut: Collection[str],
     ) -> None:
         self.world = world
         self.state = state
@@ -98,9 +102,9 @@ class _Compiler:
         by_feature: dict[str, list[Literal]] = {name: [] for name in world.names}
         for literal in (*world.literals(), *literals):
             by_feature[literal.feature].append(literal)
+        own = {} if state is None else {n: v for n, v in state.items() if n not in uncut}
         self.variables = tuple(
-            _variable(f, by_feature[f.name], None if state is None else state[f.name], ends)
-            for f in world.features
+            _variable(f, by_feature[f.name], own.get(f.name), ends) for f in world.features
         )
 
     def problem(self, tolerate: bool) -> Problem:

@@ -9,6 +9,7 @@ import typer
 
 from . import options
 from .rule_commands import learn, rules_app
+from .world_commands import justify, plan
 
 __all__ = ["app"]
 
@@ -22,6 +23,8 @@ store_app = typer.Typer(help="Look into a store, check it, export it.", rich_mar
 app.add_typer(store_app, name="store")
 app.add_typer(rules_app, name="rules")
 app.command()(learn)
+app.command()(plan)
+app.command()(justify)
 
 _Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
 
@@ -308,6 +311,47 @@ def store_export(
     from .stores import export_command
 
     return export_command(store, to, out, as_json=json)
+
+
+@app.command()
+def encode(
+    model: options.Model,
+    data: options.Data,
+    row: options.Row,
+    to: Annotated[str, typer.Option("--to", help="Format.", metavar="cnf|wcnf|opb|lp|mps|asp")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    label: options.Label = None,
+    target: options.Target = None,
+    interval: options.Interval = None,
+    floor: options.Floor = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    epsilon: options.Epsilon = None,
+) -> int:
+    """Write "can the decision about a row change" for another solver, with a key."""
+    from .encode import encode_command
+    from .request import Request
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        interval=interval,
+        floor=floor,
+        epsilon=epsilon,
+    )
+    return encode_command(request, row, to, out)
 
 
 @app.command()
