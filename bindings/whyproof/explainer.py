@@ -14,8 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from whyproof.encodings.oracles import OracleFactory, prepare_oracles
+from whyproof.engine.answers import Unknown, UnknownReason
 from whyproof.engine.budget import Budget
 from whyproof.engine.classifier import Classifier
+from whyproof.engine.domain import Domain
 from whyproof.engine.enumerate import Enumeration, enumerate_explanations
 from whyproof.engine.errors import InputError
 from whyproof.engine.explanation import Explanation, Kind
@@ -23,6 +25,7 @@ from whyproof.engine.facts import Facts
 from whyproof.engine.hitting.smallest import Smallest, smallest_explanation
 from whyproof.engine.minimise import minimise, strategy_named
 from whyproof.engine.oracle import Oracle
+from whyproof.engine.preferred import preferred_explanation
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, Question
 from whyproof.engine.region import Region
@@ -43,7 +46,7 @@ class Explainer:
     model
         The model that runs; see `whyproof.load_model`.
     space
-        Its inputs.  Without one every column may be any number.
+        Its inputs.  Without one a column may hold what the model demands, or any number.
     region
         Where counterexamples are looked for.
     question
@@ -79,7 +82,7 @@ class Explainer:
     ) -> None:
         strategy_named(strategy)
         self.model = model
-        self.space = space or FeatureSpace.of(column_names(model))
+        self.space = space or default_space(model)
         self.region = region or Region.everywhere()
         self.question = question or AnyOther()
         self.strategy = strategy
@@ -140,7 +143,8 @@ class Explainer:
         Returns
         -------
         Explanation or None
-            `None` if it is proved that there is none.  An AXp carries the lead that it
+            `None` if it is proved that there is none; if that stayed open, an explanation
+            of status `UNKNOWN`.  An AXp carries the lead that it
             guarantees as `Explanation.margin`, if the budget allowed to bound it.
         """
         if smallest or weights:
@@ -153,32 +157,29 @@ class Explainer:
                 order=order,
                 budget=budget,
             )
-            return None if least is None else least.explanation
+            if least is None or least.explanation is not None:
+                return None if least is None else least.explanation
+            # The budget ended before the first one: not known, which is not "none".
+            problem, kind = self.problem(instance), kind_named(kind)
+            reason = Unknown(UnknownReason.TIME, "the budget ended before one was found")
+            return Explanation(problem, kind, problem.universe, reason, problem.universe)
         problem, kind = self.problem(instance), kind_named(kind)
         oracle, meter = self.oracle(problem), (budget or Budget()).start()
-        must, must_not = tuple(must_contain), frozenset(must_not_contain)
-        found: Explanation | None
-        if must:
-            chosen = enumerate_explanations(
-                problem,
-                oracle,
-                kinds=[kind],
-                strategy=self.strategy,
-                must_contain=must,
-                must_not_contain=must_not,
-                order=order,
-                meter=meter,
-            )
-            found = next(chosen, None)
-        else:
-            found = minimise(
+        must, must_not = tuple(must_contain), tuple(must_not_contain)
+        if must or must_not:
+            found = preferred_explanation(
                 problem,
                 oracle,
                 kind,
+                must_contain=must,
+                must_not_contain=must_not,
                 strategy=self.strategy,
-                within=problem.universe - must_not if must_not else None,
                 order=order,
                 meter=meter,
+            )
+        else:
+            found = minimise(
+                problem, oracle, kind, strategy=self.strategy, order=order, meter=meter
             )
         return None if found is None else with_margin(found, oracle, meter=meter)
 
@@ -286,6 +287,13 @@ def column_names(model: Classifier) -> Sequence[str]:
     """Return the names that a model has for its columns, or ``x0``, ``x1``, ..."""
     names: Sequence[str] = getattr(model, "names", ()) or ()
     return names or [f"x{i}" for i in range(model.n_columns)]
+
+
+def default_space(model: Classifier) -> FeatureSpace:
+    """Return the space of all that a model takes: its own domains, else any number."""
+    names = column_names(model)
+    domains: Mapping[int, Domain] = getattr(model, "domains", {})
+    return FeatureSpace.of(names, {names[i]: domain for i, domain in domains.items()})
 
 
 def _as_html(explanation: Explanation) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.answers import Counterexample, Entailed
+from whyproof.engine.budget import Budget
 from whyproof.engine.domain import Real
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.question import KeepMargin, MoveBeyond, ReachClass
@@ -234,6 +235,23 @@ def test_a_regressor_is_asked_with_a_distance() -> None:
         free = frozenset(range(4)) - why.members
         values = model.predict(_every_point(explainer, row, free))
         assert float(np.abs(values - prediction).max()) <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("kind", ["axp", "cxp"])
+def test_a_budget_that_ends_is_never_read_as_none(kind: str) -> None:
+    """Regression: with preferences, "ran out" was handed out as "proved that there is none"."""
+    x, y = _data(2, seed=3)
+    explainer = Explainer(load_model(_xgboost(x, y)), _space(nullable=True))
+    whole = explainer.explain(x[0], kind)
+    assert whole is not None
+    member = min(whole.members)
+    for options in ({"must_contain": [member]}, {"smallest": True}, {"must_not_contain": [3]}):
+        found = explainer.explain(x[0], kind, budget=Budget(seconds=1e-9), **options)
+        assert found is not None
+        assert found.status is Status.UNKNOWN
+    wanted = explainer.explain(x[0], kind, must_contain=[member])
+    assert wanted is not None
+    assert member in wanted.members
 
 
 def test_an_explainer_travels_to_a_worker() -> None:

@@ -246,7 +246,8 @@ def test_what_is_not_supported_is_named() -> None:
     from sklearn.svm import SVC
 
     X, y = CANCER
-    with pytest.raises(UnsupportedError, match=r"SVC are not supported.*LinearSVC.*surrogate rules"):
+    refusal = r"SVC are not supported.*LinearSVC.*surrogate rules"
+    with pytest.raises(UnsupportedError, match=refusal):
         load_model(SVC())
     with pytest.raises(UnsupportedError, match="last step"):
         load_model(make_pipeline(tree.DecisionTreeClassifier()).fit(X, y))
