@@ -20,7 +20,16 @@ THIRD_PARTY = {
     "encodings": {"numpy", "pysat", "highspy", "veritas", "onnx", "onnxruntime", "clingo"},
     "asp": {"numpy", "clingo", "jinja2"},
 }
-OPTIONAL = {"sklearn", "xgboost", "lightgbm", "torch", "pandas", "matplotlib", "pyarrow"}
+OPTIONAL = {
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "torch",
+    "pandas",
+    "matplotlib",
+    "pyarrow",
+    "clingcon",
+}
 
 
 def modules(room: str) -> list[Path]:

@@ -314,47 +314,6 @@ def store_export(
 
 
 @app.command()
-def encode(
-    model: options.Model,
-    data: options.Data,
-    row: options.Row,
-    to: Annotated[str, typer.Option("--to", help="Format.", metavar="cnf|wcnf|opb|lp|mps|asp")],
-    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
-    label: options.Label = None,
-    target: options.Target = None,
-    interval: options.Interval = None,
-    floor: options.Floor = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-) -> int:
-    """Write "can the decision about a row change" for another solver, with a key."""
-    from .encode import encode_command
-    from .request import Request
-
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        interval=interval,
-        floor=floor,
-        epsilon=epsilon,
-    )
-    return encode_command(request, row, to, out)
-
-
-@app.command()
 def check(
     certificate: Annotated[
         Path, typer.Argument(help="Certificate that --certify wrote.", metavar="FILE")
