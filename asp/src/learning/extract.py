@@ -22,7 +22,7 @@ from whyproof.engine.errors import InputError
 
 from .foldse import FoldSE
 from .inputs import read_features
-from .neighbours import Sources, default_copies, sources_for, taken_from
+from .neighbours import WEIGHT, Sources, default_copies, sources_for, taken_from
 from .quality import Quality, Spread, quality_of, spread_of, stratified_folds
 
 __all__ = ["Extraction", "Predictor", "extract_rules", "rules_for_predictions"]
@@ -89,11 +89,12 @@ def extract_rules(
     y
         True labels, if accuracy is of interest as well.
     learner
-        An unfitted learner; by default one that learns an ordered list, which is more
-        faithful than rules for one class.
+        An unfitted learner; by default an ordered list, which is more faithful than
+        rules for one class, by Gini impurity if there are neighbours and ``"power"``
+        otherwise.
     copies
         Number of made-up neighbours of each row that the model is asked about as well,
-        0 for none; by default up to 9, so that there are at most 20,000.  They need a
+        0 for none; by default up to 9, so that there are at most 30,000.  They need a
         frame, an array, a `Table` or a mapping of columns.
     folds
         Number of held-out folds, 2 or more.
@@ -113,8 +114,8 @@ def extract_rules(
     >>> extraction = extract_rules(model, X)
     >>> extraction.quality.mean.fidelity
     1.0
-    >>> print(extraction.rules.rules[0])
-    label = no if age <= 30
+    >>> sorted(extraction.rules.features)
+    ['age', 'job']
     """
     predict = getattr(model, "predict", model)
     if not callable(predict):
@@ -173,9 +174,11 @@ def rules_for_predictions(
         raise InputError(f"{folds} folds of {table.n_rows} rows; give 2 or more, at most one a row")
     if len(predicted) != table.n_rows:
         raise InputError(f"{table.n_rows} rows but {len(predicted)} predictions; give one per row")
-    template = FoldSE(order="ordered") if learner is None else learner
     everything = np.arange(table.n_rows)
     made = default_copies(table.n_rows) if copies is None else copies
+    # the fewer answers there are, the more a sharp measure helps
+    heuristic = "power" if ask is None or made < 1 else "gini"
+    template = FoldSE(order="ordered", heuristic=heuristic) if learner is None else learner
     student = _Student(template, table, predicted, ask, made)
     fitted = student.learn(everything, seed)
     coder = _Coder()
@@ -218,7 +221,8 @@ class _Student:
         answers = self.ask(sources)
         if len(answers) != len(sources):
             raise InputError(f"the model gave {len(answers)} labels for {len(sources)} rows")
-        return learner.fit_measured(Table(columns), np.concatenate([labels, answers]), len(rows))
+        every = np.concatenate([labels, answers])
+        return learner.fit_measured(Table(columns), every, len(rows), WEIGHT)
 
 
 class _Coder:

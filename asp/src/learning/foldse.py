@@ -149,6 +149,7 @@ class FoldSE:
         X: object,
         y: object,
         n_real: int,
+        weight: float = 1.0,
     ) -> Self:
         """Learn from real and made-up rows, and measure rules on the real ones.
 
@@ -159,12 +160,15 @@ class FoldSE:
         n_real
             Number of real rows: what rules are right on is counted on them alone, and
             rules that decide none of them are dropped.
+        weight
+            Weight of a made-up row while rules are learnt; a real one weighs 1.
         """
         self._check_parameters()
         table = read_features(X)
         classes, labels, values = read_classes(y, table.n_rows)
         self._remember_names(X)
-        return self._learn(table, labels, None, classes, values, n_real)
+        weights = np.where(np.arange(table.n_rows) < n_real, 1.0, weight)
+        return self._learn(table, labels, weights, classes, values, n_real)
 
     def _learn(
         self,
@@ -201,7 +205,7 @@ class FoldSE:
         )
         if n_real is not None:
             real = np.arange(n_real)
-            table, labels = table.take(real), labels[:n_real]
+            table, labels, weights = table.take(real), labels[:n_real], None
         self._learnt = measured(
             draft, table, labels, weights, values, self.label, [rule.name for rule in prior]
         )

@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 from whyproof.asp.rules.table import Table
 
-__all__ = ["Sources", "default_copies", "sources_for", "taken_from"]
+__all__ = ["WEIGHT", "Sources", "default_copies", "sources_for", "taken_from"]
 
 Sources = npt.NDArray[np.intp]
 """Row from which each value comes, shape ``(rows, columns)``."""
 
-_MOST_ROWS = 20_000
+WEIGHT = 1 / 3
+"""Weight of a made-up row while rules are learnt; a real one weighs 1."""
+
+_MOST_ROWS = 30_000
 _MOST_COPIES = 9
 _SWAPPED = 0.2
 """Share of values that are swapped."""
@@ -35,7 +38,7 @@ def default_copies(n_rows: int) -> int:
     Examples
     --------
     >>> default_copies(800), default_copies(6500), default_copies(26_000)
-    (9, 3, 0)
+    (9, 4, 1)
     """
     return min(_MOST_COPIES, _MOST_ROWS // max(1, n_rows))
 

@@ -34,7 +34,7 @@ class LearnRequest:
     out: Path | None = None
     label: str | None = None
     model: Path | None = None
-    heuristic: str = "power"
+    heuristic: str | None = None
     ratio: float = 0.5
     tail: float = 0.005
     order: str | None = None
@@ -169,7 +169,7 @@ def _learner(request: LearnRequest, label: str) -> FoldSE:
     prior = request.given or request.revise
     known = None if prior is None else read_rule_text(prior, target=None)
     return FoldSE(
-        heuristic=request.heuristic,
+        heuristic=request.heuristic or ("gini" if _asks(request) else "power"),
         ratio=request.ratio,
         tail=request.tail,
         order=order,
@@ -178,6 +178,10 @@ def _learner(request: LearnRequest, label: str) -> FoldSE:
         prior_is_fixed=request.revise is None,
         label=label,
     )
+
+
+def _asks(request: LearnRequest) -> bool:
+    return request.model is not None and request.copies != 0
 
 
 def _concluding(rules: RuleSet, label: str) -> tuple[Rule, ...]:

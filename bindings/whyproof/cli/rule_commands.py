@@ -28,8 +28,13 @@ def learn(
         typer.Option("--out", help="File for the rules: .lp text or .json.", metavar="RULES"),
     ] = None,
     heuristic: Annotated[
-        str, typer.Option("--heuristic", metavar="entropy|gini|power|power(b)")
-    ] = "power",
+        str | None,
+        typer.Option(
+            "--heuristic",
+            help="How literals are judged; power, or gini for --model.",
+            metavar="entropy|gini|power|power(b)",
+        ),
+    ] = None,
     ratio: Annotated[
         float, typer.Option("--ratio", help="Most wrong rows per right one.", metavar="R")
     ] = 0.5,
