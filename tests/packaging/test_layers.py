@@ -29,6 +29,7 @@ OPTIONAL = {
     "matplotlib",
     "pyarrow",
     "clingcon",
+    "dratify",
 }
 
 

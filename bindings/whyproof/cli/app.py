@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .encode_options import encode
 from .rule_commands import learn, rules_app
 from .world_commands import justify, plan
 
@@ -25,6 +26,7 @@ app.add_typer(rules_app, name="rules")
 app.command()(learn)
 app.command()(plan)
 app.command()(justify)
+app.command()(encode)
 
 _Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
 

@@ -25,6 +25,7 @@ _EXTRAS = {
     "gurobi": ("gurobipy",),
     "plots": ("matplotlib",),
     "parquet": ("pyarrow",),
+    "proofs": ("dratify",),
 }
 
 _SOLVERS = ("dtai-veritas", "python-sat", "highspy", "clingo", "onnxruntime", "gurobipy")

@@ -73,6 +73,8 @@ class TreeConstraints:
         What is asked.
     boxes, cells
         The ensemble in cells, and the instance among them.
+    lower, upper
+        Cells that the region leaves to free columns, upper excluded.
     names
         What each variable means, first variable first.
     clauses
@@ -92,6 +94,8 @@ class TreeConstraints:
     problem: ExplanationProblem
     boxes: LeafBoxes
     cells: Cells
+    lower: Cells
+    upper: Cells
     names: list[str] = field(default_factory=list[str])
     clauses: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     inequalities: list[AtLeast] = field(default_factory=list[AtLeast])
@@ -139,8 +143,8 @@ def tree_constraints(
     if not problem.region.is_box:
         raise UnsupportedError(f"this encoding knows no {problem.region.norm} balls")
     reach = within_region(boxes or LeafBoxes.of(ensemble, problem.space), problem)
-    made = TreeConstraints(problem, reach.boxes, reach.cells)
-    _add_columns(made, reach.lower, reach.upper)
+    made = TreeConstraints(problem, reach.boxes, reach.cells, reach.lower, reach.upper)
+    _add_columns(made)
     _add_features(made)
     _add_leaves(made)
     rivals: list[int] = []
@@ -153,9 +157,9 @@ def tree_constraints(
     return made
 
 
-def _add_columns(made: TreeConstraints, lower: Cells, upper: Cells) -> None:
+def _add_columns(made: TreeConstraints) -> None:
     for i, column in enumerate(made.boxes.columns):
-        name = made.problem.space.columns[i].name
+        name = " ".join(made.problem.space.columns[i].name.split())
         variables = [
             made.variable(f"column {name} | {_boundary(made.boxes, i, k)}")
             for k in range(1, len(column))
@@ -163,8 +167,8 @@ def _add_columns(made: TreeConstraints, lower: Cells, upper: Cells) -> None:
         made.orders.append(variables)
         made.clauses.extend([(-b, a) for a, b in itertools.pairwise(variables)])
         # Cells that the region leaves out.
-        made.clauses.extend([(variable,) for variable in variables[: int(lower[i])]])
-        made.clauses.extend([(-variable,) for variable in variables[int(upper[i]) - 1 :]])
+        made.clauses.extend([(variable,) for variable in variables[: int(made.lower[i])]])
+        made.clauses.extend([(-variable,) for variable in variables[int(made.upper[i]) - 1 :]])
 
 
 def _add_features(made: TreeConstraints) -> None:
@@ -177,7 +181,7 @@ def _add_features(made: TreeConstraints) -> None:
         if feature.immutable:
             made.clauses.extend([(literal,) for literal in literals])
             continue
-        selector = made.variable(f"fixed {feature.name}")
+        selector = made.variable(f"fixed {' '.join(feature.name.split())}")
         made.selectors[f] = selector
         made.clauses.extend([(-selector, literal) for literal in literals])
 

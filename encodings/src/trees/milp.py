@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import highspy
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
-from whyproof.engine.errors import UnsupportedError
+from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
@@ -97,16 +98,8 @@ class TreeMilp:
             Time limit.
         """
         boxes, n = self.boxes, self._n_orders
-        below, above = np.zeros(n), np.ones(n)
-        for column in range(len(boxes.columns)):
-            at = int(self._first[column])
-            below[at : at + int(lower[column])] = 1.0
-            above[at + int(upper[column]) - 1 : int(self._first[column + 1])] = 0.0
         highs = self._highs
-        highs.clearSolver()
-        highs.changeColsBounds(n, np.arange(n, dtype=np.int32), below, above)
-        leaves = np.arange(n, n + boxes.n_leaves, dtype=np.int32)
-        highs.changeColsCost(boxes.n_leaves, leaves, np.asarray(gains, dtype=np.float64))
+        self._pose(gains, lower, upper)
         if math.isfinite(seconds):
             highs.setOptionValue("time_limit", max(seconds, 0.01) + highs.getRunTime())
         highs.run()
@@ -128,6 +121,50 @@ class TreeMilp:
             status == highspy.HighsModelStatus.kOptimal,
         )
 
+    def write(
+        self,
+        path: Path,
+        gains: npt.NDArray[np.float64],
+        lower: Cells,
+        upper: Cells,
+        names: Sequence[str],
+    ) -> None:
+        """Write the program of `maximise` to a file for other solvers.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.lp`` or ``.mps``.
+        gains, lower, upper
+            As for `maximise`.
+        names
+            One per variable: boundaries of all columns, then leaves.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        self._pose(gains, lower, upper)
+        for variable, name in enumerate(names):
+            self._highs.passColName(variable, name)
+        if self._highs.writeModel(str(path)) == highspy.HighsStatus.kError:
+            raise DataError(f"{path} cannot be written; end its name in .lp or .mps")
+
+    def _pose(self, gains: npt.NDArray[np.float64], lower: Cells, upper: Cells) -> None:
+        """Set bounds and costs."""
+        boxes, n = self.boxes, self._n_orders
+        below, above = np.zeros(n), np.ones(n)
+        for column in range(len(boxes.columns)):
+            at = int(self._first[column])
+            below[at : at + int(lower[column])] = 1.0
+            above[at + int(upper[column]) - 1 : int(self._first[column + 1])] = 0.0
+        highs = self._highs
+        highs.clearSolver()
+        highs.changeColsBounds(n, np.arange(n, dtype=np.int32), below, above)
+        leaves = np.arange(n, n + boxes.n_leaves, dtype=np.int32)
+        highs.changeColsCost(boxes.n_leaves, leaves, np.asarray(gains, dtype=np.float64))
+
     def _build(self) -> highspy.Highs:
         boxes, n = self.boxes, self._n_orders
         highs = highspy.Highs()
@@ -138,9 +175,8 @@ class TreeMilp:
         total = n + boxes.n_leaves
         highs.addVars(total, np.zeros(total), np.ones(total))
         if n:
-            highs.changeColsIntegrality(
-                n, np.arange(n, dtype=np.int32), [highspy.HighsVarType.kInteger] * n
-            )
+            whole = np.full(n, int(highspy.HighsVarType.kInteger), dtype=np.uint8)
+            highs.changeColsIntegrality(n, np.arange(n, dtype=np.int32), whole)
         highs.changeObjectiveSense(highspy.ObjSense.kMaximize)
         starts: list[int] = []
         index: list[int] = []
