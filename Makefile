@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 # Small matrices gain nothing from threads, and audits use processes.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test core lint types doctest examples wheel check clean
+.PHONY: help demo test core fuzz lint types doctest examples wheel check clean
 
 help:
 	@echo "make demo      train a real model, audit it, write an HTML report"
 	@echo "make test      install everything and run all tests"
 	@echo "make core      the quick tests alone"
+	@echo "make fuzz      the random tests on new random cases"
 	@echo "make check     lint, types, doctests, examples, wheel contents"
 	@echo "make clean     remove the environment and what was built"
 
@@ -38,6 +39,9 @@ test: $(VENV)/.dev
 
 core: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -m "not slow and not data"
+
+fuzz: $(VENV)/.dev
+	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n 2 -m "not data" tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -105,6 +105,18 @@ class Contest:
         nominal = reach.extremes(polynomials)
         gain_upper = np.maximum(best.value - (here + here_error), 0.0)
         gain_lower = np.maximum(worst.value - (here - here_error), 0.0)
+        # Adding up start and gains is rounded too, in proportion to numbers that cancel.
+        own = (len(model.terms) + 16) * 2.0**-52
+        fixed = np.abs(here) + here_error
+        error += own * (abs(base) + float(fixed.sum()))
+        gain_upper += own * (gain_upper + fixed + _finite(best.value))
+        gain_lower = np.where(
+            np.isinf(gain_lower),
+            gain_lower,
+            np.maximum(
+                gain_lower - own * (_finite(gain_lower) + fixed + _finite(worst.value)), 0.0
+            ),
+        )
         target, peak = problem.instance.copy(), problem.instance.copy()
         target[whole.columns], peak[whole.columns] = worst.at, nominal.at
         idle = ~(gain_lower > 0)
@@ -165,6 +177,11 @@ class Contest:
         kept = np.zeros_like(free)
         kept[:, order] = chosen & ~(reached > 0)
         return kept
+
+
+def _finite(values: Floats) -> Floats:
+    """Return sizes, zero where infinite."""
+    return np.where(np.isfinite(values), np.abs(values), 0.0)
 
 
 def _total(free: npt.NDArray[np.bool_], gains: Floats) -> Floats:

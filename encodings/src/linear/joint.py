@@ -72,6 +72,7 @@ class JointSearch:
     ) -> None:
         self._problem, self._reach = problem, pieces.within_region(problem)
         rounding = model.rounding + (len(model.terms) + 16) * 2.0**-52
+        self._rounding = rounding
         w = np.array(objective.weights)
         rows = [w - (np.arange(len(w)) == rival) for rival in objective.against]
         pairs = [pieces.weighted(tuple(row.tolist()), rounding) for row in rows]
@@ -89,7 +90,9 @@ class JointSearch:
         reach = self._reach
         slots = free[self._problem.space.owner[reach.columns]]
         moving = slots[reach.slot]
-        constant = self._start - (self._here + self._here_error)[:, slots].sum(axis=1)
+        own = (self._here + self._here_error)[:, slots]
+        constant = self._start - own.sum(axis=1)
+        constant += self._rounding * (np.abs(self._start) + np.abs(own).sum(axis=1))
         endless = moving & (np.isinf(reach.lower) | np.isinf(reach.upper))
         endless &= reach.lower <= reach.upper
         span = _FAR * (1.0 + np.abs(reach.center))
@@ -146,7 +149,9 @@ class JointSearch:
         for _ in range(rounds):
             mixed = np.einsum("r,rnp->np", weights, upper)
             extremes = node.extremes(mixed)
-            bound = float(weights @ constant + extremes.value[slots].sum())
+            added = extremes.value[slots]
+            bound = float(weights @ constant + added.sum())
+            bound += self._rounding * float(weights @ np.abs(constant) + np.abs(added).sum())
             point = self._problem.instance.copy()
             point[node.columns[slots]] = extremes.at[slots]
             leads = self._leads(node, point, slots, constant)
