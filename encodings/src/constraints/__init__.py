@@ -1,0 +1,1 @@
+"""Constraints: one small language of formulas, decided exactly over boxes of values."""
