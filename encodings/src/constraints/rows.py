@@ -32,6 +32,7 @@ import bisect
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TypeAlias
 
 from whyproof.engine.errors import UnsupportedError
@@ -251,15 +252,22 @@ class _Writer:
         return len(whole) <= 1000 and all(float(code) in formula.values for code in whole)
 
     def _relation(self, when: Variable | None, formula: Linear) -> None:
-        least = most = 0.0
+        least = 0.0
         terms: dict[Variable, float] = {}
         for column, factor in formula.terms:
             low, high = self._value(column)
             terms["value", column] = -factor
             least += min(-factor * low, -factor * high)
-            most += max(-factor * low, -factor * high)
-        bound = -float(formula.limit)
+        bound = -self._limit(formula)
         self._at_least(when, terms, bound, bound - least)
+
+    def _limit(self, formula: Linear) -> float:
+        """Return the bound; between two attainable sums where columns are whole numbers."""
+        factors = [Fraction(factor) for _, factor in formula.terms]
+        scale = math.lcm(*(factor.denominator for factor in factors))
+        if not all(c in self.discrete for c, _ in formula.terms) or scale > 1000:
+            return float(formula.limit)
+        return float((math.floor(formula.limit * scale) + Fraction(1, 2)) / scale)
 
     def _value(self, column: int) -> Interval:
         if column not in self.made.values:
