@@ -81,11 +81,15 @@ class Entailed:
         in score units; `None` if the oracle has no such bound.
     certificate
         Proof for an independent checker, if one was asked for.
+    constraints
+        Names of the background constraints that the proof needed; without any it holds
+        everywhere in the region.
     """
 
     core: FeatureSet
     margin: float | None = None
     certificate: Certificate | None = field(default=None, repr=False)
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

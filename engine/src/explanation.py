@@ -159,12 +159,15 @@ def evidence_as_json(problem: ExplanationProblem, evidence: Answer) -> dict[str,
                 "moved": [problem.space.names[i] for i in sorted(evidence.moved)],
             }
         case Entailed():
-            return {
+            told: dict[str, object] = {
                 "type": "entailed",
                 "core": [problem.space.names[i] for i in sorted(evidence.core)],
                 "margin": evidence.margin,
                 "certificate": _certificate_as_json(evidence.certificate),
             }
+            if problem.space.constraints:
+                told["constraints"] = list(evidence.constraints)
+            return told
         case Unknown():
             return {"type": "unknown", "reason": str(evidence.reason), "detail": evidence.detail}
 

@@ -13,7 +13,7 @@ from .classifier import Classifier, Predictions
 from .errors import DataError, ReplayError
 from .question import AnyOther, KeepMargin, Question
 from .region import Region
-from .space import FeatureSet, FeatureSpace, Point, Points
+from .space import Constraint, FeatureSet, FeatureSpace, Point, Points
 
 __all__ = ["ExplanationProblem"]
 
@@ -57,12 +57,18 @@ class ExplanationProblem:
         instance.flags.writeable = False
         object.__setattr__(self, "instance", instance)
         self.space.check(instance)
+        self.space.check_constraints(self.constraints, instance)
         self.region.check(self.space, instance)
         self.question.check(self.classifier, self.prediction)
         # Only a floor on the lead can already be broken by the instance itself.
         if isinstance(self.question, KeepMargin) and bool(self.changed(instance[None])[0]):
             wanted = self.question.describe(self.classifier, self.prediction)
             raise DataError(f"nothing has to change: the instance already has {wanted}")
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Background knowledge, with what it says about changes put to the instance."""
+        return self.space.constraints_at(self.instance)
 
     @cached_property
     def limits(self) -> tuple[Point, Point]:
@@ -137,7 +143,9 @@ class ExplanationProblem:
 
     def _in_order(self, points: Points, free_sets: Sequence[FeatureSet]) -> bool:
         """Tell whether no point has a fault, for all of them at once."""
-        if self.region.norm is not None or self.space.constraints:
+        if self.region.norm is not None:
+            return False
+        if not all(bool(constraint.holds(points).all()) for constraint in self.constraints):
             return False
         free = np.zeros((len(points), self.space.n_features), dtype=np.bool_)
         for row, features in enumerate(free_sets):
@@ -160,6 +168,7 @@ class ExplanationProblem:
             return "it lies outside the region"
         try:
             self.space.check(point, "the counterexample")
+            self.space.check_constraints(self.constraints, point, "the counterexample")
         except DataError as error:
             return str(error)
         return ""

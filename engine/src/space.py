@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,16 @@ from .domain import Domain, Real
 from .errors import DataError
 from .names import did_you_mean, first_duplicate
 
-__all__ = ["Column", "Constraint", "Feature", "FeatureSet", "FeatureSpace", "Point", "Points"]
+__all__ = [
+    "AboutChanges",
+    "Column",
+    "Constraint",
+    "Feature",
+    "FeatureSet",
+    "FeatureSpace",
+    "Point",
+    "Points",
+]
 
 FeatureSet = frozenset[int]
 """Indices of features, never of columns."""
@@ -42,6 +51,15 @@ class Constraint(Protocol):
 
     def holds(self, points: Points) -> npt.NDArray[np.bool_]:
         """Tell for each row whether it satisfies the constraint, shape ``(rows,)``."""
+        ...
+
+
+@runtime_checkable
+class AboutChanges(Protocol):
+    """A constraint that may speak about the values that the instance has."""
+
+    def at(self, instance: Point) -> Constraint:
+        """Return what it demands of points that an instance changes into."""
         ...
 
 
@@ -294,9 +312,30 @@ class FeatureSpace:
                     f"column {column.name!r} of {what} holds {shown}, "
                     f"which is not in {column.domain.describe()}"
                 )
-        for constraint in self.constraints:
+        self.check_constraints(self.constraints, point, what)
+
+    def constraints_at(self, instance: Point) -> tuple[Constraint, ...]:
+        """Return the constraints as they are for points that an instance changes into."""
+        return tuple(
+            constraint.at(instance) if isinstance(constraint, AboutChanges) else constraint
+            for constraint in self.constraints
+        )
+
+    def check_constraints(
+        self, constraints: Sequence[Constraint], point: Point, what: str = "the instance"
+    ) -> None:
+        """Refuse a point that violates a constraint.
+
+        Raises
+        ------
+        DataError
+            Naming the first such constraint, and where it was read.
+        """
+        for constraint in constraints:
             if not bool(constraint.holds(point[None])[0]):
-                raise DataError(f"{what} violates the constraint {constraint.name!r}")
+                where = getattr(constraint, "position", "")
+                read = f" ({where})" if where else ""
+                raise DataError(f"{what} violates the constraint {constraint.name!r}{read}")
 
     @cached_property
     def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -58,6 +58,7 @@ def _evidence(problem: ExplanationProblem, evidence: Mapping[str, object]) -> An
             return Entailed(
                 problem.space.indices(cast("Sequence[str]", evidence["core"])),
                 None if margin is None else float(cast("float", margin)),
+                constraints=tuple(cast("Sequence[str]", evidence.get("constraints", ()))),
             )
         case _:
             reason = UnknownReason(str(evidence["reason"]))
