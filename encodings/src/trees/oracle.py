@@ -39,7 +39,7 @@ from .revert import Reverter
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["MARGIN_STEPS", "TreeOracle"]
+__all__ = ["MARGIN_STEPS", "TreeGoal", "TreeOracle"]
 
 MARGIN_STEPS = 2_000
 """Search steps for a guaranteed margin, some milliseconds."""
@@ -53,10 +53,19 @@ _MOST_CLOSE_CALLS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Goal:
+class TreeGoal:
     """An objective in the units of the search: a weighted score beyond a threshold.
 
     Several scores (against each rival) have to be beyond it together.
+
+    Parameters
+    ----------
+    objective
+        What changes the decision.
+    scores
+        One, or one against each rival.
+    threshold, slack
+        What each score has to exceed, and how far rounding may be off.
     """
 
     objective: Objective
@@ -221,7 +230,7 @@ class TreeOracle:
         lead = -worst / self._divisor
         return lead if 0 <= lead < math.inf else None
 
-    def _all_goals(self, ensemble: TreeEnsemble) -> list[_Goal]:
+    def _all_goals(self, ensemble: TreeEnsemble) -> list[TreeGoal]:
         """Translate the question, once for a model and an outcome."""
         question, prediction = self.problem.question, self.problem.prediction
         known = self.program.goals.get((question, prediction))
@@ -229,9 +238,9 @@ class TreeOracle:
             known = [self._goal(ensemble, o) for o in objectives(ensemble, question, prediction)]
             if ensemble.classes:
                 self.program.goals[question, prediction] = known
-        return cast("list[_Goal]", known)
+        return cast("list[TreeGoal]", known)
 
-    def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> _Goal:
+    def _goal(self, ensemble: TreeEnsemble, objective: Objective) -> TreeGoal:
         if objective.against:
             rows = [
                 tuple(w - float(k == rival) for k, w in enumerate(objective.weights))
@@ -245,7 +254,7 @@ class TreeOracle:
         slack += max(score.rounding for score in scores)
         if objective.constant:
             slack += 4 * math.ulp(threshold)
-        return _Goal(objective, scores, threshold, slack)
+        return TreeGoal(objective, scores, threshold, slack)
 
     def _bounds(
         self, fixed: npt.NDArray[np.float32]
@@ -300,7 +309,7 @@ class TreeOracle:
                 return answer
         return self._entailed(free, np.where(possible, 0.0, excess))
 
-    def _search_goal(self, goal: _Goal, free: FeatureSet, meter: Meter) -> Answer | None:
+    def _search_goal(self, goal: TreeGoal, free: FeatureSet, meter: Meter) -> Answer | None:
         """Search one objective; `None` means that it is out of reach."""
         if not any(len(score.trees) for score in goal.scores):
             return None  # these sums never vary, so neither does what follows from them
@@ -325,19 +334,23 @@ class TreeOracle:
                     f"more than {_MOST_CLOSE_CALLS} leaf boxes lie within the rounding slack",
                 )
 
-    def _start(self, goal: _Goal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
+    def _start(self, goal: TreeGoal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
         """Set up a search for one objective beyond `cut`, where zero is the threshold."""
-        objective, program = goal.objective, self.program
-        if objective.against:
-            trees = program.contest(objective.weights.index(1.0))
-        else:
-            trees = program.weighted_sum(objective.weights, goal.threshold)
-        config = program.config(cut, bool(objective.against), meter.budget.memory)
+        contest = bool(goal.objective.against)
+        trees = self._trees_of(goal, free)
+        config = self.program.config(cut, contest, meter.budget.memory)
         box, features = list(self._fixed), self.problem.space.features
         for feature in free:
             for column in features[feature].columns:
                 box[column] = self._free[column]
         return config.get_search(trees, box[: trees.get_maximum_feat_id() + 1])
+
+    def _trees_of(self, goal: TreeGoal, free: FeatureSet) -> veritas.AddTree:
+        """Return the trees to search for an objective."""
+        objective = goal.objective
+        if objective.against:
+            return self.program.contest(objective.weights.index(1.0))
+        return self.program.weighted_sum(objective.weights, goal.threshold)
 
     def _run(self, search: veritas.Search, meter: Meter, seen: int) -> UnknownReason | None:
         """Step until a new solution or the end; return why it stopped early, if it did."""
@@ -352,7 +365,7 @@ class TreeOracle:
                 return None
 
     def _witness(
-        self, goal: _Goal, solution: veritas.Solution, free: FeatureSet
+        self, goal: TreeGoal, solution: veritas.Solution, free: FeatureSet
     ) -> Counterexample | None:
         """Turn a leaf box into a point; `None` if the model that runs disagrees there."""
         features, box = self.problem.space.features, solution.box()

@@ -1,0 +1,282 @@
+"""Tree ensembles under constraints, exactly: what constraints exclude is learnt as boxes.
+
+The search for leaf boxes knows nothing of constraints.  A leaf box that it finds, in which
+the decision changes, is handed to the background solver: it holds an admissible point, which
+is the witness, or it clashes with the constraints, and the sides that clash span a larger
+box without any.  Such a box becomes a further tree of the ensemble, with one leaf of minus
+"far too much" inside and zero outside, and the search goes on where no box has been excluded.
+There are finitely many boxes of cells, so this ends, with constraints of any kind.
+
+Boxes that clash because of fixed features serve all later questions in which these are
+fixed: cores of constraints are reused as in satisfiability modulo theories.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import veritas
+
+from whyproof.encodings.constraints.background import Background, Clash, Found
+from whyproof.encodings.constraints.boxes import free_box, reachable
+from whyproof.encodings.constraints.oracle import background_of, witness
+from whyproof.encodings.constraints.values import Values
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.budget import Meter
+from whyproof.engine.explanation import Kind
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import FeatureSet, Point
+
+from .oracle import TreeGoal, TreeOracle
+from .program import TreeProgram
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["ConstrainedTreeOracle"]
+
+_BATCH = 16
+"""Leaf boxes refuted before the search starts again without what was learnt from them."""
+_MOST_BOXES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Excluded:
+    """A box of cells without admissible points while some features are fixed.
+
+    Parameters
+    ----------
+    fixed
+        Features whose values in the instance exclude it too.
+    sides
+        First cell and last cell + 1 of the columns that matter.
+    constraints
+        Numbers of the constraints that exclude it.
+    """
+
+    fixed: FeatureSet
+    sides: tuple[tuple[int, int, int], ...]
+    constraints: frozenset[int]
+
+
+class ConstrainedTreeOracle(TreeOracle):
+    """Decides free sets of a tree ensemble under the constraints of its space.
+
+    Parameters
+    ----------
+    problem
+        Its classifier's `structure` is a `TreeEnsemble`.
+    program
+        The compiled ensemble, to share between instances; made here if not given.
+    background
+        Solver of the constraints; made here if not given.
+
+    Raises
+    ------
+    UnsupportedError
+        If the region is not a box, or the question does not fit.
+    """
+
+    def __init__(
+        self,
+        problem: ExplanationProblem,
+        program: TreeProgram | None = None,
+        background: Background | None = None,
+    ) -> None:
+        super().__init__(problem, program)
+        self.background = background or background_of(problem)
+        columns = sorted(self.background.columns)
+        self._ranges = reachable(problem, columns)
+        self._in_trees = self.relevant
+        owners = problem.space.owner[columns]
+        self.relevant = self.relevant | (frozenset(owners.tolist()) & problem.universe)
+        self._excluded: dict[_Excluded, None] = {}
+        self._grown_trees: dict[tuple[object, ...], veritas.AddTree] = {}
+        self._meter = Meter()
+        self._used: set[int] = set()
+        self._doubt: Unknown | None = None
+
+    @property
+    def name(self) -> str:
+        """Short name for statistics."""
+        return "tree search under constraints"
+
+    def _entailed(self, free: FeatureSet, excess: npt.NDArray[np.float64]) -> Entailed:
+        """Name what the trees need; `_search` adds what constraints need."""
+        return replace(super()._entailed(free, excess), core=self._in_trees - free)
+
+    def _search(
+        self,
+        free: FeatureSet,
+        excess: npt.NDArray[np.float64],
+        possible: npt.NDArray[np.bool_],
+        meter: Meter,
+    ) -> Answer:
+        self._meter, self._doubt = meter, None
+        self._used.clear()
+        answer = super()._search(free, excess, possible, meter)
+        if not isinstance(answer, Entailed):
+            return answer
+        if self._doubt is not None:
+            return self._doubt
+        if not self._used:
+            return answer
+        names = tuple(self.background.constraints[i].name for i in sorted(self._used))
+        return replace(answer, core=self.relevant - free, constraints=names)
+
+    def _search_goal(self, goal: TreeGoal, free: FeatureSet, meter: Meter) -> Answer | None:
+        """Search one objective; start again when many leaf boxes turned out to be empty."""
+        if not any(len(score.trees) for score in goal.scores):
+            return None
+        refuted = 0
+        while refuted <= _MOST_BOXES:
+            search, seen, known = self._start(goal, free, goal.cut, meter), 0, len(self._excluded)
+            while len(self._excluded) - known < _BATCH and seen <= _MOST_BOXES:
+                reason = self._run(search, meter, seen)
+                found = int(search.num_solutions())
+                for number in range(seen, found):
+                    shown = self._witness(goal, search.get_solution(number), free)
+                    if shown is not None:
+                        return shown
+                refuted += found - seen
+                seen = found
+                if reason is not None:
+                    return Unknown(reason)
+                if not search.num_open():
+                    return None
+        return Unknown(
+            UnknownReason.PRECISION,
+            f"more than {_MOST_BOXES} leaf boxes hold no admissible point",
+        )
+
+    def _witness(
+        self, goal: TreeGoal, solution: veritas.Solution, free: FeatureSet
+    ) -> Counterexample | None:
+        """Return an admissible point of a leaf box, or learn why it holds none."""
+        shown = super()._witness(goal, solution, free)
+        if shown is None:
+            return None
+        point = shown.point[None]
+        if all(bool(constraint.holds(point)[0]) for constraint in self.problem.constraints):
+            return shown
+        if self.focus is not Kind.AXP:
+            few = free_box(self.problem, shown.moved, self.background.columns)
+            sparse = self.background.solve(few, shown.point, self._meter, shrink=False)
+            if isinstance(sparse, Found):
+                found = witness(self.problem, sparse.put(shown.point), free)
+                if found is not None:
+                    return found
+        box, near = solution.box(), self._inside(solution, free)
+        values = {c: self._values(c, box.get(c), free) for c in self.background.columns}
+        answer = self.background.solve(values, near, self._meter)
+        if isinstance(answer, Clash):
+            self._learn(answer, box, free)
+            return None
+        if isinstance(answer, Found):
+            found = witness(self.problem, answer.put(near), free)
+            if found is not None:
+                return found
+            answer = Unknown(UnknownReason.PRECISION, "an admissible leaf box has no usable point")
+        self._doubt = answer
+        return None
+
+    def _inside(self, solution: veritas.Solution, free: FeatureSet) -> Point:
+        """Return the point of a leaf box that is nearest to the instance."""
+        cells, moved = self._cells.copy(), list[int]()
+        for column, interval in solution.box().items():
+            at = self._at[column]
+            if int(self.problem.space.owner[column]) not in free or interval.lo <= at < interval.hi:
+                continue
+            cells[column] = interval.lo if at < interval.lo else interval.hi - 1
+            moved.append(column)
+        return self.program.boxes.enter(
+            self.problem.instance, self._cells, cells, moved, self._limits
+        )
+
+    def _values(self, column: int, interval: veritas.Interval | None, free: FeatureSet) -> Values:
+        """Return the values of a column in a leaf box."""
+        if int(self.problem.space.owner[column]) not in free:
+            return Values.of([float(self.problem.instance[column])])
+        reach = self._ranges[column]
+        if interval is None:
+            return reach
+        cells = self.program.boxes.columns[column]
+        held = cells.cells[int(interval.lo) : int(interval.hi)]
+        if cells.is_ascending and not held[0].codes:
+            return reach & Values.between(held[0].lower, held[-1].upper)
+        values = Values.of(
+            code
+            for cell in held
+            for code in (cell.codes or ((math.nan,) if cell.is_missing else ()))
+        )
+        for cell in held:
+            if not cell.codes and not cell.is_missing:
+                values |= Values.between(cell.lower, cell.upper)
+        return reach & values
+
+    def _learn(self, clash: Clash, box: Mapping[int, veritas.Interval], free: FeatureSet) -> None:
+        """Exclude the box that the clashing sides span."""
+        owner, n_cells = self.problem.space.owner, self.program.boxes.n_cells
+        fixed: set[int] = set()
+        sides: dict[int, tuple[int, int]] = {}
+        for side, column in clash.edges:
+            feature = int(owner[column])
+            if feature not in free:
+                fixed.add(feature)
+                continue
+            interval, most = box.get(column), int(n_cells[column])
+            if interval is None:
+                continue
+            ends = self.program.boxes.columns[column]
+            single = ends.is_ascending and not ends.cells[0].codes
+            low, high = sides.get(column, (0, most))
+            if side != "upper" or not single:
+                low = int(interval.lo)
+            if side != "lower" or not single:
+                high = int(interval.hi)
+            sides[column] = (low, high)
+        kept = tuple(
+            (column, low, high)
+            for column, (low, high) in sorted(sides.items())
+            if low > 0 or high < int(n_cells[column])
+        )
+        self._used |= clash.constraints
+        # What is immutable is fixed in every question.
+        excluded = _Excluded(frozenset(fixed) & self.problem.universe, kept, clash.constraints)
+        self._excluded[excluded] = None
+
+    def _trees_of(self, goal: TreeGoal, free: FeatureSet) -> veritas.AddTree:
+        """Return the trees of an objective and one for each excluded box that applies."""
+        trees = super()._trees_of(goal, free)
+        boxes = [box for box in self._excluded if not box.fixed & free]
+        if not boxes:
+            return trees
+        for box in boxes:
+            self._used |= box.constraints
+        key = (goal.objective, goal.threshold, tuple(boxes))
+        if key not in self._grown_trees:
+            grown = trees.copy()
+            for box in boxes:
+                self._exclude(grown, box)
+            self._grown_trees = {key: grown}
+        return self._grown_trees[key]
+
+    def _exclude(self, trees: veritas.AddTree, box: _Excluded) -> None:
+        """Add a tree that makes an excluded box worthless."""
+        values = self.program.boxes.values
+        total = float(np.abs(values).max(initial=0.0)) * len(self.program.boxes.trees)
+        worthless = -(2.0 ** (math.ceil(math.log2(total + 1.0)) + 8))
+        tree = trees.add_tree()
+        node = tree.root()
+        for column, low, high in box.sides:
+            if low > 0:
+                tree.split(node, column, low)
+                node = tree.right(node)
+            if high < int(self.program.boxes.n_cells[column]):
+                tree.split(node, column, high)
+                node = tree.left(node)
+        tree.set_leaf_value(node, 0, worthless)
