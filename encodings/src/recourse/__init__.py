@@ -1,0 +1,1 @@
+"""Exact recourse: nearest counterfactuals, conflicts of rules, pairs of people, group actions."""
