@@ -8,9 +8,11 @@ XGBoost         ``.json``, ``.ubj``, live                      XGBoost's C inter
 XGBoost         text dump                                      a float32 simulation
 LightGBM        ``.txt``, live                                 LightGBM's C interface
 scikit-learn    trees, forests, gradient boosting; live        its compiled trees
+scikit-learn    linear models, naive Bayes; live               its predict
+scikit-learn    pipelines that end with one of these; live     the whole pipeline
 ==============  =============================================  ==========================
 
-Every importer ends by comparing structure and runtime on the trees' own boundaries.
+Every importer ends by comparing structure and runtime on the model's own boundaries.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _EXPORT = (
 
 _SUPPORTED = (
     "trees, forests and gradient boosting of scikit-learn, XGBoost and LightGBM, linear models "
-    "and naive Bayes of scikit-learn, and ONNX"
+    "and naive Bayes of scikit-learn, pipelines that end with any of these, and ONNX"
 )
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -140,6 +140,10 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_sklearn_bayes import load_sklearn_bayes
 
         return load_sklearn_bayes(source)
+    if library == "sklearn" and kind == "Pipeline":
+        from .from_sklearn_pipeline import load_sklearn_pipeline
+
+        return load_sklearn_pipeline(source, load_model)
     if library == "xgboost":
         from .from_xgboost import load_xgboost_object
 
@@ -151,8 +155,6 @@ def _load_object(source: object, vote: Vote | None) -> Model:
     hint = ""
     if hasattr(source, "best_estimator_"):
         hint = "; give its best_estimator_"
-    elif hasattr(source, "steps"):
-        hint = "; give its last step, with rows as that step sees them"
     elif kind in ("SVC", "NuSVC", "SVR", "NuSVR"):
         hint = "; kernels make no sum over columns, a LinearSVC or LinearSVR does"
     raise UnsupportedError(

@@ -185,7 +185,7 @@ class Model:
         UnsupportedError
             If they differ by more than the slack.
         """
-        points, slack, what = self._probes(rows)
+        points, slack, what = self.probes(rows)
         expected = self.structure.sums(points)
         found = self.runtime.sums(points)
         allowed = slack + (resolution + 1e-12) * np.abs(expected).max(initial=1.0)
@@ -205,7 +205,7 @@ class Model:
                 "this version or option is not supported"
             )
 
-    def _probes(self, rows: int) -> tuple[Points, float, str]:
+    def probes(self, rows: int) -> tuple[Points, float, str]:
         """Return points to compare on, how far sums may differ, and what adds up."""
         if isinstance(self.structure, TreeEnsemble):
             points = probe_points(self.structure, rows, missing=self.accepts_missing)
