@@ -31,14 +31,21 @@ def random_world(
     """Make a small world, cyclic rules and mixed mutability included, and a start in it."""
     r = random.Random(seed)
     features = []
+    stairs = r.random() < 0.4
     for i in range(r.randint(2, most_features)):
         name = f"f{i}"
         change = r.choice(
             [Change.ANY] * 5 + [Change.UP, Change.DOWN, Change.IMMUTABLE, Change.FROZEN]
         )
-        if r.random() < 0.4:
-            upper = r.randint(1, 5)
-            limit = r.choice([None, None, 1, 2]) if change in (Change.ANY, Change.UP) else None
+        if stairs:
+            change = r.choice([Change.ANY] * 6 + [Change.UP] * 2 + [Change.IMMUTABLE])
+        if r.random() < (0.8 if stairs else 0.4):
+            upper = r.randint(2, 4) if stairs else r.randint(1, 5)
+            limit = (
+                r.choice([1] if stairs else [None, None, 1, 2])
+                if change in (Change.ANY, Change.UP)
+                else None
+            )
             features.append(
                 WorldFeature(name, Integers(lower=0, upper=upper), change, max_change=limit)
             )
@@ -88,6 +95,18 @@ def random_world(
         Rule(Literal("label", Operator.EQ, r.choice(labels)), body(features, 3))
         for _ in range(r.randint(1, 4))
     )
+    if stairs:
+        # a goal far away: several features at the other end
+        ends = r.sample(features, min(len(features), r.randint(2, 3)))
+        far_off = Body(
+            tuple(
+                Literal(f.name, Operator.GE, int(f.domain.bounds[1]) - r.randint(0, 1))
+                if f.is_numeric
+                else Literal(f.name, Operator.EQ, f.names[-1])
+                for f in ends
+            )
+        )
+        rules = (Rule(Literal("label", Operator.EQ, "x"), far_off), *rules[:1])
     decisions = RuleSet("label", rules, default=r.choice([None, "x", "w"]))
     world = World(tuple(features), tuple(causal), tuple(denials), tuple(pres), decisions=decisions)
     states = [dict(zip(world.names, s, strict=True)) for s in all_states(world)]
@@ -265,6 +284,21 @@ class BruteForce:
         if state not in self._next:
             self._next[state] = {a: self.after(state, a) for a in self.actions(state)}
         return set().union(*self._next[state].values()) if self._next[state] else set()
+
+    def most_paths(self) -> int:
+        """Return how many paths `shortest` holds at most, without listing them."""
+        layer, seen = {self.start: 1}, {self.start}
+        most = 1
+        while layer and not any(self.reached(s) for s in layer):
+            following: dict[State, int] = {}
+            for state, number in layer.items():
+                for after in self.next(state):
+                    if after not in seen:
+                        following[after] = following.get(after, 0) + number
+            seen |= set(following)
+            layer = following
+            most = max(most, sum(layer.values()))
+        return most
 
     def shortest(self) -> tuple[int | None, set[tuple[State, ...]]]:
         """Return the least length and all paths of it; `None` when the goal is unreachable."""

@@ -148,7 +148,7 @@ class _Compiler:
 
     def causal(self) -> list[CellCausal]:
         found: list[CellCausal] = []
-        groups: dict[tuple[str, int, int], list[CausalRule]] = {}
+        groups: dict[object, list[CausalRule]] = {}
         for rule in self.world.causal:
             head = self.world.index[rule.feature]
             allowed = self.all_of(rule.heads, rule.feature)
@@ -157,11 +157,12 @@ class _Compiler:
                 for conjunction in self.any_of(rule.bodies, rule.position)
             ]
             if rule.iff:
-                instead = self.variables[head].everything & ~allowed
-                if rule.otherwise:
-                    instead = self.all_of(rule.otherwise, rule.feature)
-                groups.setdefault((rule.feature, allowed, instead), []).append(rule)
-        for (name, _, instead), rules in groups.items():
+                groups.setdefault((rule.heads, rule.otherwise), []).append(rule)
+        for rules in groups.values():
+            name = rules[0].feature
+            instead = self.all_of(rules[0].otherwise, name)
+            if not rules[0].otherwise:
+                instead &= ~self.all_of(rules[0].heads, name)
             bodies = [body for rule in rules for body in rule.bodies]
             found += [
                 CellCausal(
