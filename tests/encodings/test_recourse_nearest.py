@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from random_constraints import CUTS, constraints
 from random_ensembles import admissible, problems
 
+from whyproof.encodings.constraints.formula import Linear, atoms
 from whyproof.encodings.recourse.actions import Action, Actions
+from whyproof.encodings.recourse.answer import NearestStatus
 from whyproof.encodings.recourse.distance import NORMS, Distance
-from whyproof.encodings.recourse.nearest import NearestSearch, NearestStatus
+from whyproof.encodings.recourse.knowledge import as_constraints
+from whyproof.encodings.recourse.nearest import NearestSearch
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.domain import Categories
+from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace, Points
 
@@ -53,7 +60,9 @@ def searches(draw: st.DrawFn) -> tuple[ExplanationProblem, Actions, Distance]:
     return problem, draw(rules(space)), distance
 
 
-def choices(problem: ExplanationProblem, actions: Actions) -> list[list[float]]:
+def choices(
+    problem: ExplanationProblem, actions: Actions, extra: Sequence[float] = ()
+) -> list[list[float]]:
     """Values that each column may take, enough to hold a nearest counterfactual."""
     space, instance = problem.space, problem.instance
     low, high = problem.region.limits(space, instance)
@@ -64,7 +73,7 @@ def choices(problem: ExplanationProblem, actions: Actions) -> list[list[float]]:
         options = [here]
         if not space.features[space.owner[c]].immutable and action.direction != "stay":
             just_beyond_zero = float(np.nextafter(np.float32(1e-35), np.float32(1)))
-            wanted = [*admissible(column.domain), just_beyond_zero, -just_beyond_zero]
+            wanted = [*admissible(column.domain), just_beyond_zero, -just_beyond_zero, *extra]
             if action.step is not None:
                 wanted = [here + k * action.step for k in range(-40, 41)]
                 wanted += [math.nan] if math.isnan(here) else []
@@ -149,3 +158,64 @@ def test_nearest_is_the_optimum_over_all_cells(
     assert bool(problem.changed(found.point[None])[0])
     assert problem.region.contains(problem.space, problem.instance, found.point)
     problem.space.check(found.point)
+
+
+@st.composite
+def constrained(draw: st.DrawFn) -> tuple[ExplanationProblem, Distance]:
+    problem = draw(problems(float32=draw(st.booleans())))
+    known = draw(constraints(problem.space, problem.instance, most=2))
+    space = replace(problem.space, constraints=known)
+    distance = Distance.of(space, draw(st.sampled_from(NORMS)))
+    return replace(problem, space=space), distance
+
+
+@settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+@given(constrained())
+def test_constraints_hold_and_nothing_nearer_satisfies_them(
+    drawn: tuple[ExplanationProblem, Distance],
+) -> None:
+    problem, distance = drawn
+    space, instance = problem.space, problem.instance
+    put = [c.at(instance) for c in as_constraints(space)]
+    search = NearestSearch(
+        [problem.classifier],
+        space,
+        distance=distance,
+        question=problem.question,
+        region=problem.region,
+    )
+    try:
+        found = search.nearest(instance)
+    except UnsupportedError as error:
+        assert "finite bounds" in str(error) or "memberships only" in str(error)
+        return
+    concerned = sorted({c for constraint in put for c in constraint.columns})
+    options = choices(
+        problem, Actions({}), extra=[*CUTS, *np.nextafter(CUTS, -9), *np.nextafter(CUTS, 9)]
+    )
+    for c in concerned:
+        # Statements about a column hold while it is missing, or while it is not.
+        options[c] = [v for v in options[c] if math.isnan(v) == math.isnan(instance[c])]
+    size = math.prod(len(values) for values in options)
+    random = np.random.default_rng(size)
+    if size > 20_000:
+        points = np.column_stack([random.choice(values, 20_000) for values in options])
+    else:
+        points = np.array(list(itertools.product(*options)))
+    holds = np.all([c.holds(points) for c in put], axis=0) if put else np.ones(len(points), bool)
+    points = points[holds]
+    points = points[problem.changed(points)] if len(points) else points
+    nearest = min((distance.between(instance, p) for p in points), default=math.inf)
+    assert found.status in (NearestStatus.OPTIMAL, NearestStatus.NONE)
+    assert found.distance <= nearest + GRID
+    if found.point is not None:
+        assert bool(problem.changed(found.point[None])[0])
+        assert all(bool(c.holds(found.point[None])[0]) for c in put)
+        assert problem.region.contains(space, instance, found.point)
+        linear = any(isinstance(a, Linear) for c in put for a in atoms(c.formula))
+        if not linear and size <= 20_000:
+            assert found.distance == pytest.approx(nearest, abs=GRID)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import highspy
 import numpy as np
@@ -29,7 +30,16 @@ from whyproof.engine.region import Norm
 from .goal import ScoreRow
 from .places import Places
 
-__all__ = ["CellProgram", "CellTable", "Extra", "Solved", "Term"]
+__all__ = [
+    "CellProgram",
+    "CellTable",
+    "Extra",
+    "KnowledgeRows",
+    "PosedProgram",
+    "PosedRows",
+    "Solved",
+    "Term",
+]
 
 _GAP = 1e-9
 """Absolute gap at which the solver stops, in shares of the objective's size."""
@@ -87,16 +97,76 @@ class Solved:
         Whether the solver ended by itself.
     nodes
         Branch-and-bound nodes.
+    values
+        Values of columns that stand in linear relations.
     """
 
     cells: Cells | None
     bound: float
     finished: bool
     nodes: int
+    values: Mapping[int, float] = field(default_factory=dict[int, float])
+
+
+class KnowledgeRows(Protocol):
+    """Constraints over columns that know how to pose themselves."""
+
+    @property
+    def valued(self) -> Mapping[int, tuple[float, float]]:
+        """Columns whose value is a variable, with its limits."""
+        ...
+
+    def pose(self, posed: PosedProgram, norm: Norm) -> None:
+        """Add variables and rows, and the prices of valued columns."""
+        ...
+
+
+class PosedProgram(Protocol):
+    """A program to which constraints add variables and rows."""
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """First order variable of each column."""
+        ...
+
+    @property
+    def size(self) -> float:
+        """Unit of prices."""
+        ...
+
+    @property
+    def rows(self) -> PosedRows:
+        """Rows so far."""
+        ...
+
+    @property
+    def top(self) -> int | None:
+        """Variable of the largest cost, of ``linf``."""
+        ...
+
+    @property
+    def values(self) -> dict[int, tuple[int, float]]:
+        """Variable and unit of the value of valued columns."""
+        ...
+
+    @property
+    def places(self) -> Places:
+        """Where the person may go."""
+        ...
+
+    def variable(self, price: float, low: float, high: float, *, whole: bool = False) -> int:
+        """Add a variable and return its number."""
+        ...
+
+    def moved(self, feature: int) -> int:
+        """Return the variable that says, of ``l0``, that a feature moved."""
+        ...
 
 
 @dataclass
-class _Rows:
+class PosedRows:
+    """Rows under construction, in the order in which the solver reads them."""
+
     starts: list[int] = field(default_factory=list[int])
     index: list[int] = field(default_factory=list[int])
     value: list[float] = field(default_factory=list[float])
@@ -104,6 +174,7 @@ class _Rows:
     high: list[float] = field(default_factory=list[float])
 
     def add(self, terms: Sequence[Term], low: float, high: float) -> None:
+        """Add ``low <= sum of factor * variable <= high``."""
         self.starts.append(len(self.index))
         for variable, factor in terms:
             self.index.append(variable)
@@ -127,8 +198,8 @@ class CellProgram:
         self.boxes, self.tables = boxes, tuple(tables)
         self.first = np.concatenate([[0], np.cumsum(boxes.n_cells - 1)]).astype(np.int64)
         self.n_orders = int(self.first[-1])
-        self._n_fixed = self.n_orders + boxes.n_leaves + sum(len(t.lower) for t in tables)
-        self._base = self._assemble()
+        self.n_fixed = self.n_orders + boxes.n_leaves + sum(len(t.lower) for t in tables)
+        self.base = self._assemble()
 
     def solve(
         self,
@@ -137,6 +208,7 @@ class CellProgram:
         scores: Sequence[tuple[ScoreRow, float, float]],
         *,
         extras: Sequence[Extra] = (),
+        knowledge: KnowledgeRows | None = None,
         ceiling: float = math.inf,
         start: Cells | None = None,
         seconds: float = math.inf,
@@ -150,9 +222,11 @@ class CellProgram:
         norm
             How costs of columns make the cost of a point.
         scores
-            Score rows, each with the least and the largest lead allowed.
+            Score rows, each with the least and the largest sum of gains allowed.
         extras
             More rows over cells.
+        knowledge
+            Constraints over columns.
         ceiling
             Points that cost more are of no interest.
         start
@@ -160,11 +234,12 @@ class CellProgram:
         seconds
             Time limit.
         """
-        posed = self._pose(places, norm, scores, extras, ceiling)
-        if posed is None:
+        posed = _Posed(self, places, ceiling)
+        met = posed.scores(scores) and all(posed.extra(extra) for extra in extras)
+        if not met:
             return Solved(None, math.inf, True, 0)
-        model, size = posed
-        if not model.num_col_:
+        posed.prices(norm, knowledge)
+        if not len(posed.price):
             return Solved(places.home, 0.0, True, 0)
         highs = highspy.Highs()
         for option, value in {
@@ -176,11 +251,11 @@ class CellProgram:
             highs.setOptionValue(option, value)
         if math.isfinite(seconds):
             highs.setOptionValue("time_limit", max(seconds, 0.01))
-        highs.passModel(model)
+        highs.passModel(posed.model())
         if start is not None:
             self._start(highs, start)
         highs.run()
-        return self._read(highs, size)
+        return self._read(highs, posed)
 
     def _start(self, highs: highspy.Highs, cells: Cells) -> None:
         """Hand over a point; the solver completes what depends on it."""
@@ -191,148 +266,29 @@ class CellProgram:
         values = np.concatenate([orders, reached.all(axis=1).astype(np.float64)])
         highs.setSolution(len(values), np.arange(len(values), dtype=np.int32), values)
 
-    def _read(self, highs: highspy.Highs, size: float) -> Solved:
+    def _read(self, highs: highspy.Highs, posed: _Posed) -> Solved:
         info, status = highs.getInfo(), highs.getModelStatus()
         nodes = max(int(info.mip_node_count), 0)
-        if status == highspy.HighsModelStatus.kInfeasible:
+        if status in (
+            highspy.HighsModelStatus.kInfeasible,
+            highspy.HighsModelStatus.kUnboundedOrInfeasible,
+        ):
             return Solved(None, math.inf, True, nodes)
         finished = status == highspy.HighsModelStatus.kOptimal
         bound = float(info.mip_dual_bound)
-        if not self.n_orders and finished:
+        if not any(posed.whole) and not self.n_orders and finished:
             bound = float(info.objective_function_value)
-        bound = max(bound, 0.0) * size if math.isfinite(bound) else 0.0
+        bound = max(bound, 0.0) * posed.size if math.isfinite(bound) else 0.0
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return Solved(None, bound, False, nodes)
-        orders = np.array(highs.getSolution().col_value[: self.n_orders]) > 0.5
+        found = np.array(highs.getSolution().col_value)
+        orders = found[: self.n_orders] > 0.5
         cells = np.array(
-            [int(orders[a:b].sum()) for a, b in zip(self.first[:-1], self.first[1:], strict=True)],
+            [int(orders[a:b].sum()) for a, b in itertools.pairwise(self.first.tolist())],
             dtype=np.int32,
         )
-        return Solved(cells, bound, finished, nodes)
-
-    def _pose(
-        self,
-        places: Places,
-        norm: Norm,
-        scores: Sequence[tuple[ScoreRow, float, float]],
-        extras: Sequence[Extra],
-        ceiling: float,
-    ) -> tuple[highspy.HighsLp, float] | None:
-        """Assemble the program; `None` if it is plainly infeasible."""
-        n = self.n_orders
-        finite = [cost[np.isfinite(cost)] for cost in places.costs]
-        size = ceiling if 0 < ceiling < math.inf else max(float(c.max()) for c in finite)
-        size = size or 1.0
-        lower, upper = np.zeros(self._n_fixed), np.ones(self._n_fixed)
-        prices = np.zeros(self._n_fixed)
-        added, offset = _Rows(), 0.0
-        along: list[npt.NDArray[np.float64]] = []
-        for c, cost in enumerate(places.costs):
-            at, end = int(self.first[c]), int(self.first[c + 1])
-            # A little room: a cell at the ceiling itself is not closed by rounding.
-            open_cells = np.flatnonzero(np.isfinite(cost) & (cost <= ceiling * (1 + 1e-9)))
-            lower[at : at + int(open_cells[0])] = 1.0
-            upper[at + int(open_cells[-1]) : end] = 0.0
-            for one, other in zip(open_cells[:-1].tolist(), open_cells[1:].tolist(), strict=True):
-                for k in range(one + 1, other):
-                    added.add([(at + k - 1, 1.0), (at + k, -1.0)], 0.0, 0.0)
-            smooth = cost[
-                open_cells[np.searchsorted(open_cells, np.arange(len(cost)), "right") - 1]
-            ]
-            along.append(smooth / size)
-        extra_prices: list[float] = []
-        if norm == "linf":
-            extra_prices.append(1.0)
-            for c, cost in enumerate(along):
-                terms = self._telescope(c, cost)
-                if terms:
-                    top = [(self._n_fixed, -1.0)]
-                    added.add([*terms, *top], -math.inf, -float(cost[0]))
-        else:
-            grouped: dict[int, list[int]] = {}
-            for c in range(len(along)):
-                grouped.setdefault(int(self.boxes.space.owner[c]), []).append(c)
-            for columns in grouped.values():
-                if norm == "l0" and len(columns) > 1:
-                    variable = self._n_fixed + len(extra_prices)
-                    extra_prices.append(max(float(along[c].max()) for c in columns))
-                    for c in columns:
-                        moved = np.where(along[c] > 0, 1.0, 0.0)
-                        terms = [*self._telescope(c, moved), (variable, -1.0)]
-                        added.add(terms, -math.inf, -float(moved[0]))
-                    continue
-                for c in columns:
-                    offset += float(along[c][0])
-                    prices[int(self.first[c]) : int(self.first[c + 1])] = np.diff(along[c])
-        for row, least, most in scores:
-            terms = [
-                (n + leaf, float(row.gains[leaf]) / row.scale)
-                for leaf in np.flatnonzero(row.gains).tolist()
-            ]
-            if not terms:
-                if not least <= 0 <= most:
-                    return None
-                continue
-            added.add(terms, least / row.scale, most / row.scale)
-        for extra in extras:
-            if not self._add_extra(extra, added):
-                return None
-        return self._model(
-            np.concatenate([prices, extra_prices]),
-            np.concatenate([lower, np.zeros(len(extra_prices))]),
-            np.concatenate(
-                [upper, np.ones(len(extra_prices)) * (math.inf if norm == "linf" else 1)]
-            ),
-            added,
-            offset,
-        ), size
-
-    def _telescope(self, column: int, cost: npt.NDArray[np.float64]) -> list[Term]:
-        """Write a function of a column's cell, less its value at the first one."""
-        at = int(self.first[column])
-        return [(at + k, float(d)) for k, d in enumerate(np.diff(cost)) if d]
-
-    def _add_extra(self, extra: Extra, added: _Rows) -> bool:
-        """Add a row over cells; tell whether it can be met at all."""
-        terms: dict[int, float] = {}
-        constant = 0.0
-        for column, cell, factor in extra.terms:
-            if cell <= 0:
-                constant += factor
-            elif cell < int(self.boxes.n_cells[column]):
-                at = int(self.first[column]) + cell - 1
-                terms[at] = terms.get(at, 0.0) + factor
-        if not terms:
-            return extra.lower <= constant <= extra.upper
-        added.add(list(terms.items()), extra.lower - constant, extra.upper - constant)
-        return True
-
-    def _model(
-        self,
-        prices: npt.NDArray[np.float64],
-        lower: npt.NDArray[np.float64],
-        upper: npt.NDArray[np.float64],
-        added: _Rows,
-        offset: float,
-    ) -> highspy.HighsLp:
-        starts, index, value, low, high = self._base
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = len(prices), len(low) + len(added.low)
-        model.col_cost_, model.col_lower_, model.col_upper_ = prices, lower, upper
-        model.offset_ = offset
-        model.row_lower_ = np.concatenate([low, added.low])
-        model.row_upper_ = np.concatenate([high, added.high])
-        matrix = model.a_matrix_
-        matrix.format_ = highspy.MatrixFormat.kRowwise
-        matrix.num_col_, matrix.num_row_ = model.num_col_, model.num_row_
-        ends = np.array([*added.starts, len(added.index)], dtype=np.int64) + len(index)
-        matrix.start_ = np.concatenate([starts, ends]).astype(np.int32)
-        matrix.index_ = np.concatenate([index, np.array(added.index, dtype=np.int32)])
-        matrix.value_ = np.concatenate([value, np.array(added.value, dtype=np.float64)])
-        kinds = highspy.HighsVarType
-        rest = len(prices) - self.n_orders
-        model.integrality_ = [kinds.kInteger] * self.n_orders + [kinds.kContinuous] * rest
-        return model
+        values = {c: float(found[v]) * unit for c, (v, unit) in posed.values.items()}
+        return Solved(cells, bound, finished, nodes, values)
 
     def _assemble(
         self,
@@ -345,8 +301,8 @@ class CellProgram:
     ]:
         """Write the rows that hold for everybody: chains, trees, tables."""
         boxes, n = self.boxes, self.n_orders
-        rows = _Rows()
-        for a, b in zip(self.first[:-1].tolist(), self.first[1:].tolist(), strict=True):
+        rows = PosedRows()
+        for a, b in itertools.pairwise(self.first.tolist()):
             for at in range(a, b - 1):
                 rows.add([(at, 1.0), (at + 1, -1.0)], 0.0, math.inf)
         ends = [*boxes.starts.tolist(), boxes.n_leaves] if boxes.trees else [0]
@@ -365,7 +321,7 @@ class CellProgram:
         )
 
     def _boxes_rows(
-        self, first: int, lower: Cells, upper: Cells, rows: _Rows, total: float
+        self, first: int, lower: Cells, upper: Cells, rows: PosedRows, total: float
     ) -> None:
         """One of some boxes holds the point: all boxes beyond a boundary in one row."""
         rows.add([(first + i, 1.0) for i in range(len(lower))], total, total)
@@ -379,3 +335,138 @@ class CellProgram:
                     rows.add([*((first + i, 1.0) for i in left), (order, 1.0)], -math.inf, 1.0)
                 if right:
                     rows.add([*((first + i, 1.0) for i in right), (order, -1.0)], -math.inf, 0.0)
+
+
+class _Posed:
+    """The program of one person under construction; implements `PosedProgram`."""
+
+    def __init__(self, program: CellProgram, places: Places, ceiling: float) -> None:
+        self._program, self.places = program, places
+        self.first = program.first
+        self.rows = PosedRows()
+        self.values: dict[int, tuple[int, float]] = {}
+        self.top: int | None = None
+        self._moved: dict[int, int] = {}
+        self._offset = 0.0
+        n = program.n_fixed
+        self.price, self.low, self.high = [0.0] * n, [0.0] * n, [1.0] * n
+        self.whole = [True] * program.n_orders + [False] * (n - program.n_orders)
+        largest = max(float(cost[np.isfinite(cost)].max()) for cost in places.costs)
+        self.size = (ceiling if 0 < ceiling < math.inf else largest) or 1.0
+        self.along = [self._close(c, cost, ceiling) for c, cost in enumerate(places.costs)]
+
+    def variable(self, price: float, low: float, high: float, *, whole: bool = False) -> int:
+        """Add a variable and return its number."""
+        self.price.append(price)
+        self.low.append(low)
+        self.high.append(high)
+        self.whole.append(whole)
+        return len(self.price) - 1
+
+    def moved(self, feature: int) -> int:
+        """Return the variable that says that a feature moved; it is paid for."""
+        if feature not in self._moved:
+            weight = max(float(self.along[c].max()) for c in self._columns(feature))
+            self._moved[feature] = self.variable(weight, 0.0, 1.0, whole=True)
+        return self._moved[feature]
+
+    def _columns(self, feature: int) -> tuple[int, ...]:
+        return self._program.boxes.space.features[feature].columns
+
+    def _close(
+        self, column: int, cost: npt.NDArray[np.float64], ceiling: float
+    ) -> npt.NDArray[np.float64]:
+        """Close cells that cannot be entered; return the costs in units of the objective."""
+        at, end = int(self.first[column]), int(self.first[column + 1])
+        # A little room: a cell at the ceiling itself is not closed by rounding.
+        opened = np.flatnonzero(np.isfinite(cost) & (cost <= ceiling * (1 + 1e-9)))
+        for k in range(int(opened[0])):
+            self.low[at + k] = 1.0
+        for k in range(at + int(opened[-1]), end):
+            self.high[k] = 0.0
+        for one, other in itertools.pairwise(opened.tolist()):
+            for k in range(one + 1, other):
+                self.rows.add([(at + k - 1, 1.0), (at + k, -1.0)], 0.0, 0.0)
+        before = np.maximum(np.searchsorted(opened, np.arange(len(cost)), "right") - 1, 0)
+        return np.asarray(cost[opened[before]] / self.size)
+
+    def scores(self, scores: Sequence[tuple[ScoreRow, float, float]]) -> bool:
+        """Add score rows; tell whether they can be met at all."""
+        n = self._program.n_orders
+        for row, least, most in scores:
+            used = np.flatnonzero(row.gains)
+            if not len(used):
+                if not least <= 0 <= most:
+                    return False
+                continue
+            terms = zip((n + used).tolist(), (row.gains[used] / row.scale).tolist(), strict=True)
+            self.rows.add(list(terms), least / row.scale, most / row.scale)
+        return True
+
+    def extra(self, extra: Extra) -> bool:
+        """Add a row over cells; tell whether it can be met at all."""
+        terms: dict[int, float] = {}
+        constant = 0.0
+        for column, cell, factor in extra.terms:
+            if cell <= 0:
+                constant += factor
+            elif cell < int(self._program.boxes.n_cells[column]):
+                at = int(self.first[column]) + cell - 1
+                terms[at] = terms.get(at, 0.0) + factor
+        if not terms:
+            return extra.lower <= constant <= extra.upper
+        self.rows.add(list(terms.items()), extra.lower - constant, extra.upper - constant)
+        return True
+
+    def prices(self, norm: Norm, knowledge: KnowledgeRows | None) -> None:
+        """Set the objective."""
+        valued = set[int]() if knowledge is None else set(knowledge.valued)
+        if norm == "linf":
+            self.top = self.variable(1.0, 0.0, math.inf)
+        for f, feature in enumerate(self._program.boxes.space.features):
+            grouped = len(feature.columns) > 1 or not valued.isdisjoint(feature.columns)
+            for c in feature.columns:
+                cost = self.along[c]
+                if norm == "l0" and grouped:
+                    if bool((cost > 0).any()):
+                        self._bounded_by(c, np.where(cost > 0, 1.0, 0.0), self.moved(f))
+                elif c in valued:
+                    continue
+                elif self.top is not None:
+                    self._bounded_by(c, cost, self.top)
+                else:
+                    self._offset += float(cost[0])
+                    at = int(self.first[c])
+                    for k, change in enumerate(np.diff(cost).tolist()):
+                        self.price[at + k] = change
+        if knowledge is not None:
+            knowledge.pose(self, norm)
+
+    def _bounded_by(self, column: int, cost: npt.NDArray[np.float64], variable: int) -> None:
+        """Let a variable be at least the cost of a column."""
+        at = int(self.first[column])
+        terms = [(at + k, change) for k, change in enumerate(np.diff(cost).tolist()) if change]
+        if terms:
+            self.rows.add([*terms, (variable, -1.0)], -math.inf, -float(cost[0]))
+
+    def model(self) -> highspy.HighsLp:
+        """Return the program."""
+        starts, index, value, low, high = self._program.base
+        rows = self.rows
+        model = highspy.HighsLp()
+        model.num_col_, model.num_row_ = len(self.price), len(low) + len(rows.low)
+        model.col_cost_ = np.array(self.price)
+        model.col_lower_, model.col_upper_ = np.array(self.low), np.array(self.high)
+        model.offset_ = self._offset
+        model.row_lower_ = np.concatenate([low, rows.low])
+        model.row_upper_ = np.concatenate([high, rows.high])
+        matrix = model.a_matrix_
+        matrix.format_ = highspy.MatrixFormat.kRowwise
+        matrix.num_col_, matrix.num_row_ = model.num_col_, model.num_row_
+        ends = np.array([*rows.starts, len(rows.index)], dtype=np.int64) + len(index)
+        matrix.start_ = np.concatenate([starts, ends]).astype(np.int32)
+        matrix.index_ = np.concatenate([index, np.array(rows.index, dtype=np.int32)])
+        matrix.value_ = np.concatenate([value, np.array(rows.value, dtype=np.float64)])
+        kinds = highspy.HighsVarType
+        model.integrality_ = [kinds.kInteger if w else kinds.kContinuous for w in self.whole]
+        return model

@@ -1,0 +1,251 @@
+"""One search for one person: incumbents, programs, replay, and the narrow band of doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+from whyproof.encodings.trees.boxes import Cells
+from whyproof.engine.budget import Meter
+from whyproof.engine.space import FeatureSpace, Point
+
+from .answer import Nearest, NearestStatus
+from .distance import Distance
+from .goal import Alternative
+from .greedy import greedy_point
+from .knowledge import Knowledge
+from .places import Places
+from .program import CellProgram, Extra, Solved
+
+__all__ = ["Run"]
+
+_MOST_DOUBTFUL = 24
+"""Points in the narrow band that are replayed and excluded, one by one."""
+
+_CLOSE = 1e-6
+"""Bound and cost this near to each other, in shares of the cost, are the same."""
+
+
+class Judge(Protocol):
+    """What a run asks of its search."""
+
+    @property
+    def distance(self) -> Distance:
+        """What is minimised."""
+        ...
+
+    @property
+    def space(self) -> FeatureSpace:
+        """The inputs."""
+        ...
+
+    def outcomes(self, point: Point, predictions: Sequence[float]) -> tuple[float, ...] | None:
+        """Run a point through all models; `None` if one does not change its decision."""
+        ...
+
+
+class Run:
+    """One search for one person.
+
+    Parameters
+    ----------
+    judge
+        Whose question it is.
+    predictions
+        Outcomes of the instance.
+    meter
+        Budget of the run.
+    program, goal, places, knowledge
+        What is solved: trees, score rows by alternative, cells, constraints.
+    extras
+        More rows over cells.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        predictions: tuple[float, ...],
+        meter: Meter,
+        program: CellProgram,
+        goal: Sequence[Alternative],
+        places: Places,
+        knowledge: Knowledge | None = None,
+        extras: tuple[Extra, ...] = (),
+    ) -> None:
+        self.judge, self.predictions, self.meter = judge, predictions, meter
+        self.program, self.goal, self.places = program, tuple(goal), places
+        self.knowledge, self.extras = knowledge, extras
+        self.boxes = program.boxes
+        self.best: tuple[Fraction, Cells, Point, tuple[float, ...]] | None = None
+        self.nodes = 0
+        self.feasible_only = False
+
+    def search_all(self) -> float:
+        """Solve all alternatives; return the least cost that they leave open."""
+        posed: list[tuple[float, int, Alternative, Cells | None]] = []
+        for number, rows in enumerate(self.goal):
+            start = greedy_point(self.boxes, self.places, rows)
+            cost = math.inf
+            if start is not None and self._offer(start, rows):
+                cost = self._cost(start)
+            posed.append((cost, number, rows, start if math.isfinite(cost) else None))
+        bound = math.inf
+        for _, _, rows, start in sorted(posed, key=lambda entry: entry[:2]):
+            if self.feasible_only and self.best is not None:
+                return 0.0
+            bound = min(bound, self._solve(rows, start))
+        return bound
+
+    def result(self, *, feasible_only: bool) -> Nearest:
+        """Search, and say what is known."""
+        self.feasible_only = feasible_only
+        if feasible_only:
+            zero = tuple(np.where(np.isfinite(c), 0.0, np.inf) for c in self.places.costs)
+            self.places = replace(self.places, costs=zero)
+        distance = self.judge.distance
+        bound = self.search_all()
+        nodes = self.nodes
+        if self.best is None:
+            status = NearestStatus.NONE if math.isinf(bound) else NearestStatus.UNKNOWN
+            return Nearest(
+                status, self.places.instance, None, math.inf, distance.rooted(bound), nodes=nodes
+            )
+        cost, cells, point, outcomes = self.best
+        reached = float(cost)
+        proved = bound >= reached * (1 - _CLOSE) - 1e-12
+        return Nearest(
+            NearestStatus.OPTIMAL if proved else NearestStatus.BEST_SO_FAR,
+            self.places.instance,
+            point,
+            distance.rooted(reached),
+            distance.rooted(min(bound, reached)),
+            self.judge.space.moved(self.places.instance, point),
+            outcomes,
+            cells,
+            nodes,
+        )
+
+    def _solve(self, rows: Alternative, start: Cells | None) -> float:
+        """Solve one alternative; return the least cost of a point that stays open."""
+        norm = self.judge.distance.norm
+        extras = list(self.extras)
+        sure_too = True
+        bound = 0.0
+        for _ in range(_MOST_DOUBTFUL):
+            if self.meter.exhausted() is not None:
+                return bound
+            solved = self.program.solve(
+                self.places,
+                norm,
+                [(row, row.sums(sure=False), math.inf) for row in rows],
+                extras=extras,
+                ceiling=self._ceiling(),
+                knowledge=self.knowledge,
+                start=start,
+                seconds=self.meter.remaining,
+            )
+            self.nodes += solved.nodes
+            bound = max(bound, solved.bound)
+            if solved.cells is None or not solved.finished:
+                if solved.cells is not None:
+                    self._offer(solved.cells, rows, solved.values)
+                return bound
+            if self._offer(solved.cells, rows, solved.values):
+                if not self._refine(solved):
+                    return bound
+                continue
+            if sure_too:
+                sure_too = False
+                self._sure(rows, extras)
+            extras.append(self._elsewhere(solved.cells))
+            start = None
+        return bound
+
+    def _sure(self, rows: Alternative, extras: Sequence[Extra]) -> None:
+        """Look for an incumbent that meets the rows beyond doubt."""
+        solved = self.program.solve(
+            self.places,
+            self.judge.distance.norm,
+            [(row, row.sums(sure=True), math.inf) for row in rows],
+            extras=extras,
+            ceiling=self._ceiling(),
+            knowledge=self.knowledge,
+            seconds=self.meter.remaining,
+        )
+        self.nodes += solved.nodes
+        if solved.cells is not None:
+            self._offer(solved.cells, rows, solved.values)
+
+    def _refine(self, solved: Solved) -> bool:
+        """Add tangents where the price of a value was too low; tell whether some were added."""
+        if self.knowledge is None or self.judge.distance.norm != "l2" or not solved.values:
+            return False
+        if solved.bound >= self._ceiling() * (1 - _CLOSE) - 1e-12:
+            return False
+        self.knowledge = self.knowledge.touching(solved.values)
+        return True
+
+    def _elsewhere(self, cells: Cells) -> Extra:
+        """Exclude the points of the same leaves (and cells that constraints speak of)."""
+        boxes = self.boxes
+        reached = ((boxes.lower <= cells) & (cells < boxes.upper)).all(axis=1)
+        low = boxes.lower[reached].max(axis=0, initial=0)
+        high = boxes.upper[reached].min(axis=0, initial=int(boxes.n_cells.max()))
+        if self.knowledge is not None:
+            # Whether values can be found differs from cell to cell.
+            held = sorted(self.knowledge.shifts)
+            low[held], high[held] = cells[held], cells[held] + 1
+        terms: list[tuple[int, int, float]] = []
+        inside = 0
+        for c, n_cells in enumerate(boxes.n_cells.tolist()):
+            if low[c] > 0:
+                terms.append((c, int(low[c]), 1.0))
+                inside += 1
+            if high[c] < n_cells:
+                terms.append((c, int(high[c]), -1.0))
+        return Extra(tuple(terms), -math.inf, inside - 1.0)
+
+    def _offer(
+        self, cells: Cells, rows: Alternative, values: Mapping[int, float] | None = None
+    ) -> bool:
+        """Take a point as incumbent if it is one; tell whether it is a counterfactual."""
+        if not self._admits(cells, rows):
+            return False
+        point: Point | None = self.places.point(cells)
+        if self.knowledge is not None:
+            point = self.knowledge.settle(self.boxes, self.places, cells, values or {})
+            if point is None or not self.knowledge.holds(point):
+                return False
+        outcomes = None if point is None else self.judge.outcomes(point, self.predictions)
+        if point is None or outcomes is None:
+            return False
+        cost = self.judge.distance.exact(self.places.instance, point)
+        if self.best is None or cost < self.best[0]:
+            self.best = (cost, cells, point, outcomes)
+        return True
+
+    def _admits(self, cells: Cells, rows: Alternative) -> bool:
+        """Tell whether a point obeys the rules that are not about its cells alone."""
+        boxes = self.boxes
+        for row in rows:
+            if row.slack == 0 and row.exact_lead(boxes, cells) < 0:
+                return False
+        for table in self.program.tables:
+            if not bool(((table.lower <= cells) & (cells < table.upper)).all(axis=1).any()):
+                return False
+        for extra in self.extras:
+            total = sum(f for c, k, f in extra.terms if cells[c] >= k)
+            if not extra.lower - 1e-9 <= total <= extra.upper + 1e-9:
+                return False
+        return True
+
+    def _cost(self, cells: Cells) -> float:
+        return float(self.judge.distance.exact(self.places.instance, self.places.point(cells)))
+
+    def _ceiling(self) -> float:
+        return math.inf if self.best is None else float(self.best[0])
