@@ -14,16 +14,19 @@ from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
+from .constraints.oracle import ConstrainedOracle
 from .linear.additive import AdditiveModel
+from .linear.constrained import ConstrainedAdditive
 from .linear.oracle import AdditiveOracle
 from .linear.pieces import Pieces
 from .networks.graph import NetworkGraph
 from .trees.boxes import LeafBoxes
+from .trees.constrained import ConstrainedTreeOracle
 from .trees.ensemble import TreeEnsemble
 from .trees.oracle import TreeOracle
 from .trees.program import TreeProgram
 
-__all__ = ["OracleFactory", "prepare_oracles"]
+__all__ = ["OracleFactory", "prepare_oracles", "under_constraints"]
 
 OracleFactory: TypeAlias = Callable[[ExplanationProblem], Oracle]
 """Makes the oracle of one problem."""
@@ -46,6 +49,30 @@ def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
     DataError
         If the space does not fit the model.
     """
+    plain = _prepared(structure, space)
+    if not space.constraints:
+        return plain
+    return lambda problem: under_constraints(problem, plain(problem))
+
+
+def under_constraints(problem: ExplanationProblem, plain: Oracle) -> Oracle:
+    """Return an oracle that respects the constraints of a problem's space.
+
+    Parameters
+    ----------
+    problem
+        What is asked.
+    plain
+        Decides it without constraints.
+    """
+    if isinstance(plain, TreeOracle):
+        return ConstrainedTreeOracle(problem, plain.program)
+    exact = ConstrainedAdditive(plain) if isinstance(plain, AdditiveOracle) else None
+    return ConstrainedOracle(problem, plain, exact)
+
+
+def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
+    """Compile a model for answers that know no constraints."""
     if isinstance(structure, TreeEnsemble):
         program = TreeProgram(LeafBoxes.of(structure, space))
         return lambda problem: TreeOracle(problem, program)

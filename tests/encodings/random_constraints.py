@@ -99,5 +99,55 @@ def telling_values(discrete: bool, nullable: bool) -> list[float]:
     return [*sorted(set(found)), *([math.nan] if nullable else [])]
 
 
-def some_point(space: FeatureSpace) -> np.ndarray:
-    return np.zeros(space.n_columns)
+class Dice:
+    """Random constraints from a seed, denser than drawn ones: most of them bite."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def one_of(self, options: list[float]) -> float:
+        return float(options[int(self.rng.integers(len(options)))])
+
+    def values(self) -> Values:
+        cut, kind = self.one_of(CUTS), int(self.rng.integers(4))
+        found = [
+            Values.at_least(cut),
+            Values.below(cut),
+            Values.of([cut]),
+            Values.between(cut, cut + self.one_of([0.0, 1.0, 2.5])),
+        ][kind]
+        return found | Values.only_missing() if self.rng.random() < 0.3 else found
+
+    def leaf(self, n: int) -> Formula:
+        a, b = (int(i) for i in self.rng.choice(n, 2, replace=False))
+        kind = self.rng.random()
+        if kind < 0.45:
+            factors = {a: self.one_of([-2.0, -1.0, 1.0]), b: self.one_of([-1.0, 1.0, 0.5])}
+            relation = ["<=", "<", ">=", "="][int(self.rng.integers(4))]
+            return compared(factors, relation, self.one_of([-1.0, 0.0, 0.5, 2.0]))
+        if kind < 0.55:
+            return Was(a, self.values())
+        return In(a, self.values())
+
+    def formula(self, n: int) -> Formula:
+        parts = tuple(self.leaf(n) for _ in range(int(self.rng.integers(1, 4))))
+        kind = int(self.rng.integers(4))
+        found: Formula = [
+            Every(parts),
+            Some(parts),
+            AtMost(parts, 1),
+            Some((negated(parts[0]), Every(parts[1:]))),
+        ][kind]
+        return negated(found) if self.rng.random() < 0.5 else found
+
+    def constraints(self, space: FeatureSpace, instance: Point, n: int) -> tuple[Constraint, ...]:
+        """Return `n` constraints that the instance satisfies."""
+        found: list[Constraint] = []
+        while len(found) < n:
+            formula = self.formula(space.n_columns)
+            for option in (formula, negated(formula)):
+                made = Constraint(f"c{len(found)}", option)
+                if bool(made.at(instance).holds(instance[None])[0]):
+                    found.append(made)
+                    break
+        return tuple(found)

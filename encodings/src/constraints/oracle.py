@@ -4,7 +4,8 @@ Constraints only take points away.  So what an oracle that does not know them pr
 proved, and what it shows is worth something only if the point is admissible.  A point that
 is not is repaired: its moved features take the nearest admissible values, and the model that
 runs says whether the decision still changes.  What neither settles goes to the exact oracle
-of the family if there is one, and is unknown otherwise, never yes or no.
+of the family if there is one; where few points are left of discrete columns they are listed;
+and all else is unknown, never yes or no.
 
 This is the lazy refinement of constraints known from satisfiability modulo theories, with an
 arbitrary oracle in the place of the Boolean solver.
@@ -12,10 +13,14 @@ arbitrary oracle in the place of the Boolean solver.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from whyproof.engine.answers import Answer, Counterexample, Unknown, UnknownReason
+import numpy as np
+
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.explanation import Kind
 from whyproof.engine.oracle import Oracle, lanes, relevant
@@ -23,10 +28,14 @@ from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet, Point
 
 from .background import Background, Found
-from .boxes import free_box
+from .boxes import free_box, reachable
 from .constraint import Constraint
 
 __all__ = ["ConstrainedOracle", "ExactUnderConstraints", "background_of", "witness"]
+
+
+_MOST_POINTS = 20_000
+"""Points of discrete columns that are listed rather than searched."""
 
 
 class ExactUnderConstraints(Protocol):
@@ -121,13 +130,56 @@ class ConstrainedOracle:
         elif not isinstance(answer, Unknown):
             return answer
         if self.exact is not None and meter.exhausted() is None:
-            return self.exact.decide_one(free, meter)
+            decided = self.exact.decide_one(free, meter)
+            if not isinstance(decided, Unknown):
+                return decided
+            answer = decided
+        listed = self._listed(free)
+        if listed is not None:
+            return self._by_listing(free, listed)
         if isinstance(answer, Unknown):
             return answer
         return Unknown(
             meter.exhausted() or UnknownReason.INCOMPLETE,
             "the point that changes the decision breaks a constraint and could not be repaired",
         )
+
+    def _listed(self, free: FeatureSet) -> list[list[float]] | None:
+        """Return all values of the columns that may move, if there are few."""
+        problem = self.problem
+        moving = free & self.relevant
+        columns = [
+            c for c in range(problem.space.n_columns) if int(problem.space.owner[c]) in moving
+        ]
+        values: list[list[float]] = [[float(v)] for v in problem.instance]
+        count = 1
+        for column, reach in reachable(problem, columns).items():
+            if not problem.space.columns[column].domain.is_discrete:
+                return None
+            options: list[float] = [math.nan] if reach.missing else []
+            for low, high in reach.whole().intervals:
+                if not high - low < _MOST_POINTS:
+                    return None
+                options += [float(code) for code in range(int(low), int(high) + 1)]
+            values[column] = options
+            count *= len(options)
+            if count > _MOST_POINTS:
+                return None
+        return values
+
+    def _by_listing(self, free: FeatureSet, values: Sequence[Sequence[float]]) -> Answer:
+        """Run the model on every admissible point there is."""
+        problem = self.problem
+        points = np.array(list(itertools.product(*values)))
+        for constraint in problem.constraints:
+            points = points[constraint.holds(points)]
+        rows: list[int] = np.flatnonzero(problem.changed(points)).tolist() if len(points) else []
+        for row in rows:
+            found = witness(problem, points[row], free)
+            if found is not None:
+                return found
+        names = tuple(constraint.name for constraint in problem.constraints)
+        return Entailed(self.relevant - free, constraints=names)
 
     def _satisfies(self, answer: Counterexample) -> bool:
         point = answer.point[None]

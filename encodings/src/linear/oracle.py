@@ -34,7 +34,7 @@ from .joint import JointSearch
 from .pieces import Floats, Pieces
 from .sorting import least_abductive, least_contrastive
 
-__all__ = ["AdditiveOracle"]
+__all__ = ["AdditiveGoal", "AdditiveOracle"]
 
 Sets = npt.NDArray[np.bool_]
 """Sets of features, shape ``(sets, features)``."""
@@ -44,11 +44,22 @@ _MANY = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Goal:
-    """An objective and its contests: one, or one for each rival that has to be beaten."""
+class AdditiveGoal:
+    """An objective and its contests: one, or one for each rival that has to be beaten.
+
+    Parameters
+    ----------
+    objective
+        What changes the decision.
+    contests
+        Bounds of each score.
+    rows
+        Weights of each score.
+    """
 
     objective: Objective
     contests: tuple[Contest, ...]
+    rows: tuple[tuple[float, ...], ...]
 
 
 class AdditiveOracle:
@@ -89,7 +100,7 @@ class AdditiveOracle:
         self.relevant: FeatureSet = frozenset(owners.tolist()) & problem.universe
         self._relevant = np.zeros(problem.space.n_features, dtype=np.bool_)
         self._relevant[list(self.relevant)] = True
-        self._goals = [
+        self.goals = [
             self._goal(objective)
             for objective in objectives(model, problem.question, problem.prediction)
         ]
@@ -108,9 +119,9 @@ class AdditiveOracle:
     @property
     def contests(self) -> tuple[Contest, ...]:
         """One contest for each objective; empty if objectives need several together."""
-        if any(goal.objective.against for goal in self._goals):
+        if any(goal.objective.against for goal in self.goals):
             return ()
-        return tuple(goal.contests[0] for goal in self._goals)
+        return tuple(goal.contests[0] for goal in self.goals)
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set."""
@@ -159,14 +170,14 @@ class AdditiveOracle:
             return None
         return frozenset(np.flatnonzero(found[0]).tolist()), found[1]
 
-    def _goal(self, objective: Objective) -> _Goal:
+    def _goal(self, objective: Objective) -> AdditiveGoal:
         rows = [objective.weights]
         if objective.against:
             rows = [
                 tuple(w - float(k == rival) for k, w in enumerate(objective.weights))
                 for rival in objective.against
             ]
-        return _Goal(
+        return AdditiveGoal(
             objective,
             tuple(
                 Contest.of(
@@ -174,6 +185,7 @@ class AdditiveOracle:
                 )
                 for row in rows
             ),
+            tuple(rows),
         )
 
     def _table(self, free_sets: Sequence[FeatureSet]) -> Sets:
@@ -187,9 +199,9 @@ class AdditiveOracle:
 
         Where several contests have to be won together the lower bound is of no use.
         """
-        upper = np.empty((len(free), len(self._goals)))
+        upper = np.empty((len(free), len(self.goals)))
         lower = np.empty_like(upper)
-        for j, goal in enumerate(self._goals):
+        for j, goal in enumerate(self.goals):
             pairs = [contest.bounds(free) for contest in goal.contests]
             upper[:, j] = np.min([pair[0] for pair in pairs], axis=0)
             lower[:, j] = pairs[0][1] if len(pairs) == 1 else -math.inf
@@ -232,8 +244,8 @@ class AdditiveOracle:
 
     def _grown(self, free: Sets, upper: Floats) -> tuple[Sets, Floats]:
         """Free those that add least; with one objective no other choice frees more."""
-        contests = [contest for goal in self._goals for contest in goal.contests]
-        if len(contests) > len(self._goals) or not contests:
+        contests = [contest for goal in self.goals for contest in goal.contests]
+        if len(contests) > len(self.goals) or not contests:
             return free, upper
         gains = np.stack([contest.upper for contest in contests])
         room = np.array([[max(-contest.start_upper, 1e-300)] for contest in contests])
@@ -257,7 +269,7 @@ class AdditiveOracle:
         count = np.full(len(free), free.shape[1] + 1)
         points = np.repeat(self.problem.instance[None], len(free), axis=0)
         owner = self.problem.space.owner
-        for j, goal in enumerate(self._goals):
+        for j, goal in enumerate(self.goals):
             rows = np.flatnonzero(sure[:, j])
             if not len(rows):
                 continue
@@ -278,7 +290,7 @@ class AdditiveOracle:
         for j in np.argsort(-upper).tolist():
             if upper[j] < 0:
                 continue
-            answer = self._settle_goal(self._goals[j], free, meter)
+            answer = self._settle_goal(self.goals[j], free, meter)
             if isinstance(answer, Counterexample):
                 return answer
             if isinstance(answer, Unknown):
@@ -287,7 +299,9 @@ class AdditiveOracle:
             return unknown
         return Entailed(frozenset(np.flatnonzero(self._relevant & ~free).tolist()), 0.0)
 
-    def _settle_goal(self, goal: _Goal, free: npt.NDArray[np.bool_], meter: Meter) -> Answer | None:
+    def _settle_goal(
+        self, goal: AdditiveGoal, free: npt.NDArray[np.bool_], meter: Meter
+    ) -> Answer | None:
         """Decide one objective; `None` means that it is out of reach."""
         if goal.objective.against:
             return JointSearch(
