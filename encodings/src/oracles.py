@@ -14,6 +14,9 @@ from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
+from .circuits.circuit import Circuit
+from .circuits.constraints import circuit_cells
+from .circuits.oracle import CircuitOracle
 from .constraints.oracle import ConstrainedOracle
 from .linear.additive import AdditiveModel
 from .linear.constrained import ConstrainedAdditive
@@ -25,6 +28,7 @@ from .trees.constrained import ConstrainedTreeOracle
 from .trees.ensemble import TreeEnsemble
 from .trees.oracle import TreeOracle
 from .trees.program import TreeProgram
+from .trees.votes import TreeVoteOracle, counts_votes
 
 __all__ = ["OracleFactory", "prepare_oracles", "under_constraints"]
 
@@ -75,15 +79,21 @@ def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
     """Compile a model for answers that know no constraints."""
     if isinstance(structure, TreeEnsemble):
         program = TreeProgram(LeafBoxes.of(structure, space))
+        if structure.n_outputs == 2 and counts_votes(program.boxes):
+            return lambda problem: TreeVoteOracle(problem, program)
         return lambda problem: TreeOracle(problem, program)
     if isinstance(structure, AdditiveModel):
         pieces = Pieces.of(structure, space)
         return lambda problem: AdditiveOracle(problem, pieces)
     if isinstance(structure, NetworkGraph):
         return _network_oracle
+    if isinstance(structure, Circuit):
+        cells = circuit_cells(structure, space)
+        return lambda problem: CircuitOracle(problem, cells)
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "tree ensembles, additive models (linear, naive Bayes) and neural networks are supported"
+        "tree ensembles, additive models (linear, naive Bayes), rules, gates and neural networks are "
+        "supported"
     )
 
 

@@ -1,0 +1,1 @@
+"""Threshold circuits: rule lists, rule sets, binarised networks and votes in one neutral form."""
