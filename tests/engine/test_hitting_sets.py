@@ -11,6 +11,7 @@ import pytest
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.errors import DataError
 from whyproof.engine.hitting import HITTING_SET_SOLVERS, HittingSetProblem
+from whyproof.engine.hitting.descent import SmallerHittingSets
 from whyproof.engine.space import FeatureSet
 
 BACK_ENDS = list(HITTING_SET_SOLVERS)
@@ -147,3 +148,38 @@ def test_weights_and_preferences_are_checked() -> None:
         HittingSetProblem(universe, must=frozenset({1}), must_not=frozenset({1}))
     with pytest.raises(DataError, match="common factor"):
         HittingSetProblem(universe, {0: 2**31})
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_way_down_ends_at_the_smallest(seed: int) -> None:
+    draw = random.Random(seed)
+    elements = draw.sample(range(20), draw.randint(1, 7))
+    preferred = draw.sample(elements, draw.randint(0, len(elements) // 3))
+    half = draw.randint(0, len(preferred))
+    problem = HittingSetProblem(
+        frozenset(elements), {}, frozenset(preferred[:half]), frozenset(preferred[half:])
+    )
+    brute = Brute(problem)
+    bound = len(elements) + 1
+    with SmallerHittingSets(problem) as solver:
+        for _ in range(40):
+            found = solver.below(bound, Meter())
+            if found is None:
+                assert solver.none_left
+                break
+            assert brute.fits(found)
+            assert len(found) < bound
+            if draw.random() < 0.5:
+                bound = len(found)
+            elif draw.random() < 0.7:
+                members = frozenset(draw.sample(elements, draw.randint(1, len(elements))))
+                solver.add(members)
+                brute.to_hit.append(members)
+            else:
+                members = frozenset(draw.sample(elements, draw.randint(1, len(elements))))
+                solver.forbid(members)
+                brute.forbidden.append(members)
+        else:
+            pytest.fail("no end")
+    least = brute.least()
+    assert least is None or least >= bound

@@ -11,8 +11,10 @@ search has learnt is there to be hit from the start; further dual explanations t
 disjoint from each other are dug out before the first optimisation and after each refusal;
 evidence that is strong already is taken as it is, which saves most questions; every set
 that turns out to be a weak explanation lowers the upper bound, and the search ends when
-the two meet.  An interrupted search says what it knows: the best explanation and the proved
-lower bound.  Weights and preferences (must, must not) hold throughout.
+the two meet.  Between two optimisations, which get rarer, any hitting set cheaper than the
+best explanation is asked about (see `descent`).  An interrupted search says what it knows: the
+best explanation and the proved lower bound.  Weights and preferences (must, must not) hold
+throughout.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ from ..replay import Replay
 from ..selection import arranged, known_features
 from ..space import FeatureSet
 from . import HITTING_SET_SOLVERS
+from .descent import SmallerHittingSets
 from .solver import HittingSetProblem, HittingSetSolver
 
 __all__ = ["Smallest", "smallest_explanation"]
 
 _COMPARED = 3
 """So many dual sets are shrunk to learn how much that gains."""
+_PATIENCE, _FEW = 1.5, 20
+"""The bound from below is raised again when the dual sets have grown by so much."""
 _WEAK = 2.0
 """Evidence more than so many times larger than what it shrinks to is shrunk on."""
 
@@ -162,8 +167,15 @@ def smallest_explanation(
         best, lower_bound = known
         cost = len(best.members)
     else:
-        with HITTING_SET_SOLVERS[back_end](choice) as solver:
-            search = _Search(predicate, strategy_named(strategy), order, choice, solver)
+        chosen = strategy_named(strategy)
+        with (
+            HITTING_SET_SOLVERS[back_end](choice) as solver,
+            SmallerHittingSets(choice) as smaller,
+        ):
+            descends = back_end == "sat" and not choice.weights
+            search = _Search(
+                predicate, chosen, order, choice, solver, smaller if descends else None
+            )
             exists = search.run()
         if exists is False:
             return None
@@ -200,12 +212,15 @@ class _Search:
         order: Sequence[int] | None,
         choice: HittingSetProblem,
         solver: HittingSetSolver,
+        smaller: SmallerHittingSets | None,
     ) -> None:
         self.predicate = predicate
         self.strategy = strategy
         self.order = order
         self.choice = choice
         self.solver = solver
+        self.smaller = smaller
+        self.rest = 0  # so many dual sets are awaited before the next bound from below
         self.best: MinimalSet | None = None
         self.cost: int | None = None
         self.bound = choice.cost(choice.must)
@@ -227,14 +242,28 @@ class _Search:
         self._add_known_duals()
         self._dig(self._greedily_disjoint())
         while not self._closed() and self.predicate.meter.exhausted() is None:
+            if self._descend():
+                continue
             nearest = self.solver.smallest(self.predicate.meter)
             if nearest is None:
                 return self._none_left()
             self.bound = max(self.bound, nearest.lower_bound)
             if nearest.members is None or self._closed():
                 break
+            self.rest = int(_PATIENCE * len(self.duals)) + _FEW
             self._ask(nearest.members)
         return None if self.best is None else True
+
+    def _descend(self) -> bool:
+        """Ask about any set cheaper than the best; false if the bound from below is due."""
+        if self.smaller is None or self.cost is None or len(self.duals) >= self.rest:
+            return False
+        members = self.smaller.below(self.cost, self.predicate.meter)
+        if members is not None:
+            self._ask(members)
+        elif self.smaller.none_left:
+            self.bound = max(self.bound, self.cost)
+        return True
 
     def _closed(self) -> bool:
         """Nothing cheaper is left to look at (what stayed unknown is not looked at again)."""
@@ -244,7 +273,12 @@ class _Search:
         """Leave a set undecided, with all that contain it; its cost limits the bound."""
         cost = self.choice.cost(members)
         self.doubt = cost if self.doubt is None else min(self.doubt, cost)
+        self._forbid(members)
+
+    def _forbid(self, members: FeatureSet) -> None:
         self.solver.forbid(members)
+        if self.smaller is not None:
+            self.smaller.forbid(members)
 
     def _none_left(self) -> bool | None:
         """No hitting set is left: what was found is the best, unless sets stayed unknown."""
@@ -274,7 +308,7 @@ class _Search:
             without = self.predicate.test_one(rest)
             if without.holds:
                 # A minimal set that has `element` does not contain the rest as well.
-                self.solver.forbid(rest)
+                self._forbid(rest)
                 return
             if without.holds is None:
                 self._give_up(members)
@@ -316,6 +350,8 @@ class _Search:
     def _add(self, dual: FeatureSet) -> None:
         self.duals.append(dual & self.choice.eligible)
         self.solver.add(dual)
+        if self.smaller is not None:
+            self.smaller.add(dual)
 
     def _add_known_duals(self) -> None:
         facts = self.predicate.facts
