@@ -36,12 +36,16 @@ class AttackOptions:
     margin
         A row has succeeded when its margin is below this; a little below zero, so that
         the point survives rounding to float32.
+    deep
+        Whether a row goes on after it has succeeded, to the end of its start, for a point
+        whose margin is as low as possible.
     """
 
     steps: int = 20
     restarts: int = 1
     seed: int = 0
     margin: float = -1e-6
+    deep: bool = False
 
 
 def attack(
@@ -50,6 +54,7 @@ def attack(
     target: Target,
     options: AttackOptions,
     warm: Tensor | None = None,
+    aim: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Look for a counterexample in each set of a batch.
 
@@ -65,6 +70,9 @@ def attack(
         How hard to try.
     warm
         A deviation to start from, shape ``(columns,)`` or ``(batch, columns)``.
+    aim
+        The case that each row tries to reach, shape ``(batch,)``, -1 for a near one; a row
+        succeeds with any case.
 
     Returns
     -------
@@ -104,13 +112,15 @@ def attack(
             best_margin[rows[better]] = worst[better]
             best[rows[better]] = here.detach()[better]
             hit = worst < options.margin
-            if step == options.steps or bool(hit.all()):
-                found[rows[hit]] = True
+            found[rows[hit]] = True
+            if step == options.steps or (bool(hit.all()) and not options.deep):
                 break
             aimed = _aimed(margins, rank)
+            if aim is not None:
+                own_case = margins.gather(1, aim[rows, None].clamp(min=0)).ravel()
+                aimed = torch.where(aim[rows] < 0, aimed, own_case)
             (slope,) = torch.autograd.grad(aimed.sum(), point)
-            if bool(hit.any()):
-                found[rows[hit]] = True
+            if bool(hit.any()) and not options.deep:
                 keep = ~hit
                 rows, slope, own = rows[keep], slope[keep], own.take(keep.nonzero().ravel())
                 here = here.detach()[keep]

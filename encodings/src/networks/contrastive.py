@@ -3,12 +3,13 @@
 A witness is a weak explanation of its own support, so attacks alone make the set small:
 
 1. rank the features that the witness moves by the first-order effect on the margin, the
-   gradient averaged between instance and witness, and attack a batch of prefixes of that
-   order; keep the smallest that succeeds, until none does;
-2. attack "everything but one" for each feature in one batch; then leave out several of
-   the easiest together; until no single feature can be left out by an attack;
+   gradient averaged between instance and witness, and attack one batch of sets without the
+   least effective features: as many as the margin pays for, more, and fewer;
+2. once large groups fail, attack "everything but one" for the least effective ones too, as
+   low as the margin goes; what was easy alone is left out together in the next batch;
+   until nothing in a batch succeeds;
 3. prove all deletions in one shared tree (`NetworkOracle.obligations`).  If the tree finds a
-   counterexample, which is rare, it is the next witness and step 2 resumes.
+   counterexample, which is rare, it is the next witness and step 1 resumes.
 
 That is a handful of sequential rounds, where dichotomic search asks hundreds of questions
 one after another.  What the tree cannot close within its time is retried one by one, and
@@ -18,6 +19,7 @@ stays open in the report after that.  As a strategy of the engine it serves enum
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,12 +38,23 @@ from .oracle import NetworkOracle
 
 __all__ = ["SharedTree", "grade", "sensitivity", "shrink"]
 
-_PREFIXES = (0.2, 0.35, 0.5, 0.6, 0.7, 0.78, 0.84, 0.9, 0.94, 0.97)
-_GROUPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+_KEPT = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.54, 0.63, 0.71, 0.78, 0.84, 0.89, 0.94)
+_SPARED = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.35, 1.6, 2.0)
+_EASY = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.6, 0.8, 1.0)
+_SINGLES = 64
 
 
 def sensitivity(oracle: NetworkOracle, witness: Counterexample) -> Tensor:
     """Return how much each feature can lower the margin, to first order, ``(features,)``."""
+    return _effects(oracle, witness)[0]
+
+
+def _effects(oracle: NetworkOracle, witness: Counterexample) -> tuple[Tensor, float]:
+    """Return the effect of each feature, and the least margin at hand.
+
+    The gradient is averaged between instance and witness; the margin is that of the
+    witness, or of the corner of its features that the gradient points to.
+    """
     place = oracle.place
     target = place.target
     play = place.play(place.movable)
@@ -50,74 +63,72 @@ def sensitivity(oracle: NetworkOracle, witness: Counterexample) -> Tensor:
     ends = ends.requires_grad_()
     (slope,) = torch.autograd.grad(target.margins(play.network(ends))[:, case].sum(), ends)
     mean = slope.mean(0)
+    owner = place.owner[play.columns]
     effect = torch.maximum(-mean * play.lower, -mean * play.upper)
-    return effect.new_zeros(place.n_features).index_add(0, place.owner[play.columns], effect)
+    moved = place.mask([witness.moved])[0][owner]
+    corner = torch.where(slope[0] > 0, play.lower, play.upper) * moved
+    with torch.no_grad():
+        margin = target.margin(play.network(torch.stack([ends[0], corner]))).min()
+    return effect.new_zeros(place.n_features).index_add(0, owner, effect), float(margin)
 
 
 def shrink(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
-    """Return a counterexample from which no attack can take a single feature."""
-    witness = _by_prefixes(oracle, witness)
-    return _by_deletions(oracle, witness)
+    """Return a counterexample from which attacks take nothing more.
 
-
-def _by_prefixes(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
-    options = AttackOptions(steps=15)
+    Each wave is one batch: leave out the least effective features, as many as the margin
+    pays for, more and fewer; what could be left out alone in the wave before, together;
+    and, once large groups fail, each of the least effective ones alone.
+    """
+    easy: list[int] = []
+    rng = random.Random(0)
+    order, spared = _ranked(oracle, witness)
+    coarse = 5 * spared > len(order)
     while True:
-        moved = oracle.place.mask([witness.moved])[0]
-        effect = torch.where(
-            moved, sensitivity(oracle, witness), torch.tensor(-1.0).to(moved.device)
-        )
-        order = effect.argsort(descending=True)[: int(moved.sum())]
         n = len(order)
-        sizes = sorted({max(1, int(n * part)) for part in _PREFIXES} | {max(1, n - 1)} - {n})
-        if n < 2:
+        sizes = {round(part * spared) for part in _SPARED} | {2, 3}
+        if coarse:
+            sizes |= {n - max(1, int(part * n)) for part in _KEPT}
+        groups = [order[:k] for k in sorted(sizes) if 1 < k < n]
+        easy = [i for i in easy if i in witness.moved]
+        for k in sorted({round(part * len(easy)) for part in _EASY}):
+            if 1 < k < n:
+                groups += [easy[:k], rng.sample(easy, k)]
+        alone = [] if coarse else order[:_SINGLES]
+        sets = [witness.moved.difference(group) for group in groups]
+        sets += [witness.moved - {one} for one in alone]
+        options = AttackOptions(steps=12, deep=not coarse)
+        hits = oracle.attack(oracle.place.mask(sets), options, warm=witness)
+        found = [w for w in hits if w is not None]
+        if not found and not coarse:
             return witness
-        free = torch.zeros((len(sizes), len(moved)), dtype=torch.bool, device=moved.device)
-        for row, size in enumerate(sizes):
-            free[row, order[:size]] = True
-        hits = [w for w in oracle.attack(free, options, warm=witness) if w is not None]
-        if not hits:
-            return witness
-        witness = min(hits, key=lambda w: len(w.moved))
+        if found:
+            singles = zip(alone, hits[len(groups) :], strict=True)
+            easy = _by_ease(oracle, [(w, i) for i, w in singles if w is not None])
+            least = min(len(w.moved) for w in found)
+            best = [w for w in found if len(w.moved) == least]
+            witness = best[int(oracle.margins(best).argmin())]
+            order, spared = _ranked(oracle, witness)
+        coarse = len(order) < 0.85 * n
 
 
-def _by_deletions(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
-    while True:
-        members = sorted(witness.moved)
-        free = _all_but_one(oracle, members)
-        hits = oracle.attack(free, AttackOptions(steps=12), warm=witness)
-        easy = [(w, i) for w, i in zip(hits, members, strict=True) if w is not None]
-        if not easy:
-            return witness
-        best = min((w for w, _ in easy), key=lambda w: len(w.moved))
-        ranked = _by_ease(oracle, easy)
-        sizes = [k for k in _GROUPS if 1 < k <= len(ranked)]
-        if sizes:
-            whole = oracle.place.mask([witness.moved])
-            groups = whole.repeat(len(sizes), 1)
-            for row, size in enumerate(sizes):
-                groups[row, ranked[:size]] = False
-            more = oracle.attack(groups, AttackOptions(steps=15), warm=witness)
-            found = [w for w in more if w is not None]
-            best = min([best, *found], key=lambda w: len(w.moved))
-        witness = best
-
-
-def _by_ease(oracle: NetworkOracle, easy: Sequence[tuple[Counterexample, int]]) -> list[int]:
+def _by_ease(oracle: NetworkOracle, left_out: Sequence[tuple[Counterexample, int]]) -> list[int]:
     """Order features by how clearly the decision changes without them."""
-    place = oracle.place
-    play = place.play(place.movable)
-    points = torch.stack([place.deviation(play, w.point) for w, _ in easy])
-    with torch.no_grad():
-        margins = place.target.margin(play.network(points))
-    return [easy[i][1] for i in margins.argsort().tolist()]
+    if not left_out:
+        return []
+    margins = oracle.margins([w for w, _ in left_out])
+    return [left_out[i][1] for i in margins.argsort().tolist()]
 
 
-def _all_but_one(oracle: NetworkOracle, members: Sequence[int]) -> Tensor:
-    whole = oracle.place.mask([frozenset(members)])
-    free = whole.repeat(len(members), 1)
-    free[torch.arange(len(members)), torch.tensor(members)] = False
-    return free
+def _ranked(oracle: NetworkOracle, witness: Counterexample) -> tuple[list[int], int]:
+    """Return what the witness moves, the least effective first, and how many it can spare.
+
+    To first order, the margin pays for leaving out the first so many together.
+    """
+    effect, margin = _effects(oracle, witness)
+    ranking: list[int] = effect.argsort().tolist()
+    order = [i for i in ranking if i in witness.moved]
+    spared = int((effect[order].cumsum(0) <= -margin).sum())
+    return order, spared
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ class SharedTree:
             necessity, still, better = self._prove(predicate, witness)
             if better is None:
                 break
-            witness = _by_deletions(self.oracle, better)
+            witness = shrink(self.oracle, better)
         members = witness.moved
         verdict = Verdict(True, members, witness)
         return MinimalSet(members, verdict, necessity, still)

@@ -66,6 +66,10 @@ class OracleOptions:
         Processor seconds for one tree.
     attack
         Of single questions.
+    hard
+        Of the whole region, and of questions that a small tree left open: once per case.
+    glance
+        Processor seconds for the small tree.
     batch
         Sets bounded together.
     threads
@@ -76,6 +80,8 @@ class OracleOptions:
     tree: TreeOptions = field(default_factory=TreeOptions)
     tree_seconds: float = 10.0
     attack: AttackOptions = field(default_factory=lambda: AttackOptions(steps=20, restarts=2))
+    hard: AttackOptions = field(default_factory=lambda: AttackOptions(steps=40, restarts=3))
+    glance: float = 0.15
     batch: int = 64
     threads: int = 1
 
@@ -228,7 +234,12 @@ class NetworkOracle:
         masks = self.place.mask(free_sets)
         answers: list[Answer] = [Unknown(UnknownReason.INCOMPLETE)] * len(free_sets)
         open_rows = list(range(len(free_sets)))
-        witnesses = self.attack(masks, self.options.attack)
+        whole = bool(masks[0].sum() == self.place.movable.sum())
+        if len(free_sets) == 1 and whole:
+            # Asked once, and every search starts from its answer: worth the effort.
+            witnesses = [self._attack_cases(masks)]
+        else:
+            witnesses = self.attack(masks, self.options.attack)
         for i, witness in enumerate(witnesses):
             if witness is not None:
                 answers[i] = witness
@@ -241,20 +252,31 @@ class NetworkOracle:
             open_rows = [i for i in open_rows if isinstance(answers[i], Unknown)]
         for i in open_rows:
             reason = meter.exhausted()
-            if reason is not None:
-                answers[i] = Unknown(reason)
-                continue
-            known = self.facts.recall(free_sets[i])
-            if known is not None:
-                answers[i] = known
-                continue
-            seconds = min(self.options.tree_seconds, meter.remaining)
-            answers[i] = self.settle(free_sets[i], seconds)
+            answers[i] = (
+                self._decide_hard(free_sets[i], masks[i : i + 1], meter)
+                if reason is None
+                else Unknown(reason)
+            )
         for answer in answers:
             self.facts.remember(answer)
             if isinstance(answer, Unknown):
                 self.tally.unknown += 1
         return answers
+
+    def _decide_hard(self, free: FeatureSet, mask: Tensor, meter: Meter) -> Answer:
+        """Decide one set by a small tree; if that ends open, by harder attacks and a large one."""
+        known = self.facts.recall(free)
+        if known is not None:
+            return known
+        seconds = min(self.options.tree_seconds, meter.remaining)
+        whole = bool(mask.sum() == self.place.movable.sum())
+        first = seconds if whole else min(self.options.glance, seconds)
+        answer = self.settle(free, first)
+        out_of_time = isinstance(answer, Unknown) and answer.reason is UnknownReason.TIME
+        if whole or first >= seconds or not out_of_time:
+            return answer
+        witness = self._attack_cases(mask)
+        return self.settle(free, seconds - first) if witness is None else witness
 
     def settle(self, free: FeatureSet, seconds: float | None = None) -> Answer:
         """Decide one free set by a tree of its own."""
@@ -285,6 +307,7 @@ class NetworkOracle:
         free: Tensor,
         options: AttackOptions,
         warm: Counterexample | None = None,
+        aim: Tensor | None = None,
     ) -> list[Counterexample | None]:
         """Look for counterexamples in a batch of free sets.
 
@@ -296,6 +319,8 @@ class NetworkOracle:
             How hard to try.
         warm
             Start from this point.
+        aim
+            Index of the case that each row tries to reach, -1 for the nearest.
         """
         play = self.place.play(free.any(0))
         if not len(play.columns) or not len(free):
@@ -305,7 +330,7 @@ class NetworkOracle:
         inputs = self.place.box(play, free)
         start = None if warm is None else self.place.deviation(play, warm.point)
         with _threads(self.options.threads):
-            found, deviations = attack(play.network, inputs, self.place.target, options, start)
+            found, deviations = attack(play.network, inputs, self.place.target, options, start, aim)
         rows = found.nonzero().ravel().tolist()
         results: list[Counterexample | None] = [None] * len(free)
         if rows:
@@ -313,6 +338,23 @@ class NetworkOracle:
             for i, witness in zip(rows, self.place.replay(points), strict=True):
                 results[i] = witness
         return results
+
+    def _attack_cases(self, mask: Tensor) -> Counterexample | None:
+        """Attack one set harder: the nearest case, and every case a row of its own."""
+        cases = len(self.place.target.cases)
+        aim = torch.arange(-1, cases, device=self.place.device)
+        found = self.attack(mask.expand(cases + 1, -1), self.options.hard, aim=aim)
+        hits = [witness for witness in found[1:] if witness is not None]
+        if found[0] is not None or not hits:
+            return found[0]
+        return hits[int(self.margins(hits).argmin())]
+
+    def margins(self, witnesses: Sequence[Counterexample]) -> Tensor:
+        """Return by how much the decision leads at some points, shape ``(points,)``."""
+        play = self.place.play(self.place.movable)
+        points = torch.stack([self.place.deviation(play, w.point) for w in witnesses])
+        with torch.no_grad():
+            return self.place.target.margin(play.network(points))
 
     # Bounds -----------------------------------------------------------------------
 
