@@ -19,9 +19,13 @@
     [groups]
     place = ["street", "town"]
 
+    [rules]
+    constraints = ["age >= 18 :- job = clerk.", "at_most_one(car, bike)."]
+
 ``type`` is ``real`` (the default), ``integers``, ``boolean`` or ``categories`` (implied by
 ``values``).  Columns stand in the model's order; given the names of a table or a model,
-a file may leave out columns that are plain real numbers.
+a file may leave out columns that are plain real numbers.  Constraints are written as in rule
+files, see `whyproof.asp.rules.constraints`.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ import numpy as np
 from whyproof.engine.domain import Boolean, Categories, Domain, Integers, Real
 from whyproof.engine.errors import DataError
 from whyproof.engine.names import did_you_mean
-from whyproof.engine.space import Column, Feature, FeatureSpace
+from whyproof.engine.space import Column, Constraint, Feature, FeatureSpace
 
 __all__ = ["dump_space", "load_space", "space_as_toml", "space_from_toml"]
 
@@ -117,7 +121,7 @@ def space_from_toml(
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{source}: {error}") from None
     reader = _Reader(text, source)
-    reader.keys("", content, ("columns", "groups", "immutable"))
+    reader.keys("", content, ("columns", "groups", "immutable", "rules"))
     described = reader.mapping("columns", content.get("columns", {}))
     columns = {name: reader.column(name, entry) for name, entry in described.items()}
     if names is not None:
@@ -141,11 +145,13 @@ def space_as_toml(space: FeatureSpace) -> str:
     lower = 0.0
     <BLANKLINE>
     """
-    for constraint in space.constraints:
-        raise DataError(
-            f"constraint {constraint.name!r} cannot be written to a space file; "
-            "keep constraints in a rule file"
-        )
+    statements = [getattr(constraint, "text", "") for constraint in space.constraints]
+    for constraint, statement in zip(space.constraints, statements, strict=True):
+        if not statement:
+            raise DataError(
+                f"constraint {constraint.name!r} cannot be written to a space file; "
+                "keep constraints in a rule file"
+            )
     parts: list[str] = []
     frozen = [feature.name for feature in space.features if feature.immutable]
     if frozen:
@@ -159,6 +165,9 @@ def space_as_toml(space: FeatureSpace) -> str:
             groups.append(f"{_key(feature.name)} = {_toml_list(members)}\n")
     if groups:
         parts.append("[groups]\n" + "".join(groups))
+    if statements:
+        lines = "".join(f"    {_toml_text(statement)},\n" for statement in statements)
+        parts.append(f"[rules]\nconstraints = [\n{lines}]\n")
     return "\n".join(parts)
 
 
@@ -268,7 +277,26 @@ class _Reader:
             Feature(feature.name, feature.columns, feature.name in immutable)
             for feature in plain.features
         )
-        return FeatureSpace(tuple(columns.values()), features)
+        space = FeatureSpace(tuple(columns.values()), features)
+        return self.constrained(space, content.get("rules", {}))
+
+    def constrained(self, space: FeatureSpace, rules: object) -> FeatureSpace:
+        """Add the constraints that the file states, each with the line where it stands."""
+        table = self.mapping("rules", rules)
+        self.keys("rules", table, ("constraints",))
+        statements = self.names("constraints", table.get("constraints", []))
+        if not statements:
+            return space
+        from whyproof.asp.rules.constraints import read_constraints
+        from whyproof.encodings.constraints.consistency import constrained
+
+        found: list[Constraint] = []
+        for statement in statements:
+            number = next((n for n, text in enumerate(self.lines, 1) if statement in text), 1)
+            ended = statement if statement.rstrip().endswith(".") else f"{statement}."
+            # Blank lines in front let positions speak of the lines of this file.
+            found += read_constraints("\n" * (number - 1) + ended, space, file=self.source)
+        return constrained(space, found)
 
 
 def _column_as_toml(column: Column) -> str:

@@ -70,6 +70,7 @@ def explain(
     ranges: options.Ranges = "any",
     integers: options.Integers = False,
     immutable: options.Immutable = None,
+    rules: options.Rules = None,
     vote: options.Vote = None,
     classes: options.Classes = None,
     epsilon: options.Epsilon = None,
@@ -102,6 +103,7 @@ def explain(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        rules=rules or (),
     )
     return explain_command(
         request,
@@ -137,6 +139,7 @@ def enumerate_(
     ranges: options.Ranges = "any",
     integers: options.Integers = False,
     immutable: options.Immutable = None,
+    rules: options.Rules = None,
     vote: options.Vote = None,
     classes: options.Classes = None,
     epsilon: options.Epsilon = None,
@@ -171,6 +174,7 @@ def enumerate_(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        rules=rules or (),
     )
     return enumerate_command(
         request,
@@ -212,6 +216,7 @@ def audit(
     ranges: options.Ranges = "any",
     integers: options.Integers = False,
     immutable: options.Immutable = None,
+    rules: options.Rules = None,
     vote: options.Vote = None,
     classes: options.Classes = None,
     epsilon: options.Epsilon = None,
@@ -246,6 +251,7 @@ def audit(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        rules=rules or (),
     )
     return audit_command(
         request,

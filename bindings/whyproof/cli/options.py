@@ -25,6 +25,7 @@ __all__ = [
     "Norm",
     "Ranges",
     "Row",
+    "Rules",
     "Space",
     "Strategy",
     "Target",
@@ -107,6 +108,12 @@ Strategy = Annotated[
         "--strategy",
         help="Search: witness, deletion, dichotomic, quickxplain, progression or swift.",
         metavar="S",
+    ),
+]
+Rules = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rules", help="Constraints that every row satisfies; repeatable.", metavar="FILE.lp"
     ),
 ]
 MustContain = Annotated[

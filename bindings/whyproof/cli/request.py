@@ -14,7 +14,7 @@ from whyproof.engine.names import did_you_mean
 if TYPE_CHECKING:
     from whyproof.engine.question import Question
     from whyproof.engine.region import Norm, Region
-    from whyproof.engine.space import FeatureSet, Point
+    from whyproof.engine.space import FeatureSet, FeatureSpace, Point
     from whyproof.explainer import Explainer
     from whyproof.models import Model
     from whyproof.models.from_sklearn_forest import Vote
@@ -42,6 +42,7 @@ class Request:
     epsilon: float | None = None
     norm: str | None = None
     strategy: str = "witness"
+    rules: Sequence[Path] = ()
 
     def open(self) -> Subject:
         """Read the files and pose the question.
@@ -53,6 +54,7 @@ class Request:
         """
         from whyproof.explainer import Explainer
         from whyproof.models import load_model
+        from whyproof.models.from_rules import with_table
         from whyproof.space_files import load_space
         from whyproof.spaces import infer_space, match_columns
         from whyproof.tables import read_table
@@ -60,7 +62,9 @@ class Request:
         region, strategy = self._region(), self.strategy
         model = load_model(self.model, vote=_vote(self.vote), classes=_classes(self.classes))
         question = self._question(model)
-        table = match_columns(read_table(self.data, self.label), model)
+        table = read_table(self.data, self.label)
+        model = with_table(model, table)
+        table = match_columns(table, model)
         if self.space is None:
             if self.ranges not in ("any", "data"):
                 raise InputError(f"--ranges is any or data, found {self.ranges!r}")
@@ -75,8 +79,18 @@ class Request:
             raise InputError("--space says it all: leave --ranges, --integers and --immutable out")
         else:
             space = load_space(self.space, table.names)
+        space = self._constrained(space)
         explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
         return Subject(self, model, table, explainer)
+
+    def _constrained(self, space: FeatureSpace) -> FeatureSpace:
+        """Add the constraints of all rule files; they are checked together."""
+        if not self.rules:
+            return space
+        from whyproof.asp.rules.constraints import load_constraints
+        from whyproof.encodings.constraints.consistency import constrained
+
+        return constrained(space, [c for path in self.rules for c in load_constraints(path, space)])
 
     def _region(self) -> Region:
         from whyproof.engine.region import Region

@@ -8,7 +8,7 @@ text are read by `whyproof.asp.background`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -66,6 +66,8 @@ class Constraint:
         What it says.
     position
         Where it was read, such as ``rules.lp:3``; empty if it was not read.
+    text
+        The statement as it was read, so that it can be written again.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class Constraint:
     name: str
     formula: Formula
     position: str = ""
+    text: str = field(default="", compare=False, repr=False)
 
     @cached_property
     def is_transition(self) -> bool:
