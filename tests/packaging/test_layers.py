@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,16 @@ OPTIONAL = {
     "pyarrow",
     "clingcon",
     "dratify",
+    "safetensors",
+    "PIL",
+    "diffusers",
+    "lightning",
+    "lang_sam",
+    "lpips",
 }
+
+#: Packages of bindings that are written in torch; importing the package itself loads none.
+IN_TORCH = {"visual"}
 
 
 def modules(room: str) -> list[Path]:
@@ -77,8 +88,6 @@ def test_a_room_imports_only_rooms_to_its_left(room: str) -> None:
 
 @pytest.mark.parametrize("room", ["engine", "encodings", "asp"])
 def test_a_room_depends_on_its_own_packages_only(room: str) -> None:
-    import sys
-
     allowed = THIRD_PARTY[room] | set(sys.stdlib_module_names) | {"whyproof"}
     for path in modules(room):
         extra = {"torch"} if "networks" in path.parts else set()
@@ -90,8 +99,16 @@ def test_a_room_depends_on_its_own_packages_only(room: str) -> None:
 
 def test_optional_packages_are_imported_lazily() -> None:
     for path in modules("bindings"):
+        allowed = {"torch"} if path.relative_to(ROOMS["bindings"]).parts[0] in IN_TORCH else set()
         for name in imports(path, top_level_only=True):
-            assert name.split(".")[0] not in OPTIONAL, f"{path} imports {name} when loaded"
+            late = OPTIONAL - allowed
+            assert name.split(".")[0] not in late, f"{path} imports {name} when loaded"
+
+
+@pytest.mark.parametrize("package", sorted(IN_TORCH))
+def test_importing_a_package_written_in_torch_does_not_load_torch(package: str) -> None:
+    program = f"import sys, whyproof.{package}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("room", ORDER)

@@ -1,0 +1,1 @@
+"""Networks that bridges and classifiers run on."""

@@ -1,0 +1,1 @@
+"""Where to paint: attribution, paint brushes, words, chance, or the symbolic engine."""
