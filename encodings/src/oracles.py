@@ -92,8 +92,8 @@ def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
         return lambda problem: CircuitOracle(problem, cells)
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "tree ensembles, additive models (linear, naive Bayes), rules, gates and neural networks are "
-        "supported"
+        "tree ensembles, additive models (linear, naive Bayes), rules, gates and neural networks "
+        "are supported"
     )
 
 

@@ -16,6 +16,8 @@ __all__ = ["encode_command"]
 
 def encode_command(request: Request, row: int, to: str, out: Path, *, as_json: bool) -> int:
     """Write one row's problem."""
+    from whyproof.encodings.circuits.circuit import Circuit
+    from whyproof.encodings.circuits.exchange import circuit_text
     from whyproof.encodings.trees.ensemble import TreeEnsemble
     from whyproof.encodings.trees.exchange import FORMATS, exchange_text
     from whyproof.engine.errors import UnsupportedError
@@ -26,12 +28,15 @@ def encode_command(request: Request, row: int, to: str, out: Path, *, as_json: b
     if out in (request.model, request.data):
         raise InputError(f"--out {out} would overwrite what is read; name another file")
     subject = request.open()
-    if not isinstance(subject.model.structure, TreeEnsemble):
+    structure = subject.model.structure
+    if not isinstance(structure, TreeEnsemble | Circuit):
         raise UnsupportedError(
-            f"{request.model} is no tree or ensemble of trees; encode writes no other models"
+            f"{request.model} is no tree, ensemble of trees or set of rules; encode writes no "
+            "other models"
         )
     problem = subject.explainer.problem(subject.instance(row))
-    text = exchange_text(problem, to)
+    write = exchange_text if isinstance(structure, TreeEnsemble) else circuit_text
+    text = write(problem, to)
     draft = out.with_name(f"{out.name}.part")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.linear.additive import AdditiveModel
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.classifier import Predictions
 from whyproof.engine.domain import Categories, Domain
@@ -145,8 +146,10 @@ def load_sklearn_pipeline(source: Any, load: Callable[[object], Model]) -> Model
     structure: Structure
     if isinstance(final.structure, TreeEnsemble):
         structure = compose_trees(final.structure, chains, originals)
-    else:
+    elif isinstance(final.structure, AdditiveModel):
         structure = compose_additive(final.structure, chains, originals)
+    else:
+        raise UnsupportedError(f"a pipeline cannot end with a {final.source}")
     domains: dict[int, Domain] = {
         i: Categories(values=original.words)
         for i, original in enumerate(originals)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from whyproof.engine.errors import DataError, ModelError, UnsupportedError
 from whyproof.engine.names import first_duplicate
@@ -33,7 +34,8 @@ _EXPORT = (
 
 _SUPPORTED = (
     "trees, forests and gradient boosting of scikit-learn, XGBoost and LightGBM, linear models "
-    "and naive Bayes of scikit-learn, pipelines that end with any of these, and ONNX"
+    "and naive Bayes of scikit-learn, pipelines that end with any of these, rules, "
+    "and ONNX (trees and neural networks)"
 )
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -69,8 +71,9 @@ def load_model(
     Parameters
     ----------
     source
-        A path to an ONNX file, an XGBoost ``.json``, ``.ubj`` or text dump, or a LightGBM
-        ``.txt``; or a fitted scikit-learn, XGBoost or LightGBM model.
+        A path to an ONNX file, an XGBoost ``.json``, ``.ubj`` or text dump, a LightGBM
+        ``.txt``, or a file of rules (see `rules_model`); or a fitted scikit-learn, XGBoost or
+        LightGBM model, or a `RuleSet`.
     vote
         For classifying forests of scikit-learn: ``"average"`` (averaged probabilities,
         what `predict` does, the default) or ``"majority"`` (majority of the trees'
@@ -121,6 +124,12 @@ def load_model(
 def _load_object(source: object, vote: Vote | None) -> Model:
     library = type(source).__module__.partition(".")[0]
     kind = type(source).__name__
+    if library == "whyproof" and kind == "NetworkClassifier":
+        return cast("Model", source)
+    if library == "whyproof" and kind == "RuleSet":
+        from .from_rules import load_rule_set
+
+        return load_rule_set(source)
     if library == "sklearn" and kind in FOREST_NAMES:
         from .from_sklearn_forest import load_sklearn_forest
 
@@ -153,7 +162,9 @@ def _load_object(source: object, vote: Vote | None) -> Model:
 
         return load_lightgbm_object(source)
     hint = ""
-    if hasattr(source, "best_estimator_"):
+    if any(base.__module__.startswith("torch.nn") for base in type(source).__mro__):
+        hint = "; a torch module is loaded with load_network(module, input_shape=(1, ...))"
+    elif hasattr(source, "best_estimator_"):
         hint = "; give its best_estimator_"
     elif kind in ("SVC", "NuSVC", "SVR", "NuSVR"):
         hint = "; kernels make no sum over columns, a LinearSVC or LinearSVR does"
@@ -181,6 +192,10 @@ def _load_bytes(
         )
     if base_score is not None:
         raise UnsupportedError("base_score is for XGBoost's text dumps; other files contain it")
+    from .from_rules import load_rules, looks_like_rules
+
+    if looks_like_rules(payload, source):
+        return load_rules(payload, str(path))
     if head.lstrip().startswith(b"{"):
         return _load_braces(payload, source)
     from .lightgbm_document import looks_like_lightgbm
@@ -193,6 +208,10 @@ def _load_bytes(
     from .from_onnx import load_onnx_bytes, looks_like_onnx
 
     if looks_like_onnx(head):
+        from .from_network import load_network_bytes, looks_like_network
+
+        if looks_like_network(payload):
+            return load_network_bytes(payload, source, classes)
         return load_onnx_bytes(payload, source)
     raise ModelError(f"{path} is no model that can be read; {_EXPORT}")
 
@@ -247,6 +266,11 @@ def _read(path: Path, max_bytes: int) -> bytes:
 def _with_labels(
     model: Model, classes: Sequence[Hashable] | None, names: Sequence[str] | None
 ) -> Model:
+    if not isinstance(model, Model):
+        # A network: its labels were given to it, its inputs go by position.
+        if names is not None:
+            raise DataError("the inputs of a network go by position: leave names out")
+        return model
     if names is not None and tuple(names) != model.names:
         if model.names:
             raise DataError(

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.circuits.circuit import Circuit
 from whyproof.encodings.linear.additive import AdditiveModel
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.engine.classifier import Predictions
@@ -27,7 +28,7 @@ from .additive_checks import additive_fingerprint, additive_probes, additive_sla
 
 __all__ = ["MAX_COLUMNS", "Model", "Runtime", "Structure", "fingerprint_of"]
 
-Structure: TypeAlias = TreeEnsemble | AdditiveModel
+Structure: TypeAlias = TreeEnsemble | AdditiveModel | Circuit
 """What encoders read, and how scores become an outcome."""
 
 MAX_COLUMNS = 1_000_000
@@ -210,6 +211,9 @@ class Model:
         if isinstance(self.structure, TreeEnsemble):
             points = probe_points(self.structure, rows, missing=self.accepts_missing)
             return points, self.structure.slack, "trees"
+        if isinstance(self.structure, Circuit):
+            points = probe_points(self.structure.board, rows, missing=self.accepts_missing)
+            return points, 0.0, self.structure.family
         points = additive_probes(self.structure, rows)
         slack = float(additive_slack(self.structure, points).max(initial=0.0))
         return points, 2 * slack, "terms"
@@ -232,6 +236,8 @@ def fingerprint_of(structure: Structure) -> str:
     """
     if isinstance(structure, AdditiveModel):
         return additive_fingerprint(structure)
+    if isinstance(structure, Circuit):
+        return structure.fingerprint
     digest = hashlib.sha256(b"whyproof-tree-ensemble-1")
 
     def add(*arrays: npt.NDArray[np.generic]) -> None:
