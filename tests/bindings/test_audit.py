@@ -199,7 +199,10 @@ def test_a_failed_replay_is_stored_with_its_reproducer(path: Path) -> None:
     assert summary.faults[FAULTY_ROWS[0]].details == {"point": [1.0]}
     with Store.read(path) as store:
         assert any('"point":[1.0]' in payload for _, payload, _ in store.journal())
-    mended = audit_rows(BruteExplainer(), ROWS, path)
+    again = audit_rows(BruteExplainer(), ROWS, path)
+    assert again.failed == again.failed_before == tuple(FAULTY_ROWS)
+    assert not again.faults
+    mended = audit_rows(BruteExplainer(), ROWS, path, retry_failed=True)
     assert mended.failed == ()
     assert contents(path) == expected()
 
@@ -253,7 +256,7 @@ def test_changed_rows_and_other_models_are_refused(path: Path) -> None:
     [
         ({}, {}, "no rows"),
         (ROWS, {"limit": 0}, "limit"),
-        (ROWS, {"jobs": 0}, "jobs"),
+        (ROWS, {"jobs": -1}, "jobs"),
         (ROWS, {"seconds": -1.0}, "seconds"),
         ({0: np.zeros(3)}, {}, "shape"),
     ],

@@ -1,7 +1,7 @@
-"""One row is one unit of work: its task, what is reported on the way, and how it is done.
+"""One row: its task, and what is reported about it on the way.
 
 Everything here can be pickled.  Whoever runs rows, one after the other, in processes or
-on a cluster, needs `explain_row` alone; only the driver of an audit writes to the store.
+on a cluster, reports these events; only the driver of an audit writes to the store.
 """
 
 from __future__ import annotations
@@ -9,32 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias, cast
-
-import numpy as np
+from typing import Protocol, TypeAlias
 
 from whyproof.engine.answers import UnknownReason
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import InputError, ReplayError, WhyproofError
-from whyproof.engine.explanation import Explanation, Kind, Status
+from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import Point
-from whyproof.margins import with_margin
-from whyproof.store.restore import restore
 
 __all__ = [
     "EnumerationLike",
     "ExplainerLike",
     "Fault",
+    "Record",
     "RowDone",
     "RowEvent",
     "RowFailed",
     "RowFound",
+    "RowOpened",
+    "RowSkipped",
     "RowTask",
     "explain_row",
+    "guarded",
 ]
 
 Record = Mapping[str, object]
+"""A record's content, JSON-ready."""
 
 
 class EnumerationLike(Protocol):
@@ -84,7 +85,9 @@ class Fault(StrEnum):
     INTERNAL = "internal"
     """Any other error: a defect."""
     LOST = "lost"
-    """The process that worked on it died."""
+    """The process that worked on it died, again and again."""
+    MEMORY = "memory"
+    """It needed more memory than a process may take."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +108,15 @@ class RowTask:
         Time limit; `None` for none.
     bias
         Which kind comes cheaply, as for `Explainer.enumerate`.
+    each
+        Find one AXp and one CXp, instead of all explanations.
+    memory
+        Bytes that one oracle may hold; `None` for no limit.
+    same_as
+        Row of the same unit whose decision is the same one, cell by cell; what is
+        found there is this row's too.
+    settled
+        The row needs no search: it is here for those that are the same.
     """
 
     row: int
@@ -113,6 +125,37 @@ class RowTask:
     count: int | None = None
     seconds: float | None = None
     bias: Kind = Kind.CXP
+    each: bool = False
+    memory: int | None = None
+    same_as: int | None = None
+    settled: RowDone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowOpened:
+    """The row can be asked about; its values in words, and what the model says.
+
+    Parameters
+    ----------
+    row
+        Number in the table.
+    values
+        The user's values by column.
+    about
+        Keys ``prediction`` and, if it is known, ``scores`` and ``question``.
+    """
+
+    row: int
+    values: Record
+    about: Record
+
+
+@dataclass(frozen=True, slots=True)
+class RowSkipped:
+    """The question does not arise: the row is what it wants to reach."""
+
+    row: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +179,14 @@ class RowDone:
     reason
         If not: ``limit``, a budget's reason such as ``time``, or ``undecided`` when an
         oracle gave up.
+    same_as
+        Row that this was taken over from.
     """
 
     row: int
     complete: bool
     reason: str = ""
+    same_as: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,50 +211,32 @@ class RowFailed:
     details: Record = field(default_factory=dict[str, object])
 
 
-RowEvent: TypeAlias = RowFound | RowDone | RowFailed
+RowEvent: TypeAlias = RowOpened | RowFound | RowDone | RowSkipped | RowFailed
+"""What is told about a row: it is opened, explanations are found, it ends."""
 
 
 def explain_row(explainer: ExplainerLike, task: RowTask) -> Iterator[RowEvent]:
-    """Yield what is found for one row; the last event is `RowDone` or `RowFailed`.
+    """Yield what is found for one row.
 
+    The first event is `RowOpened`, the last one `RowDone`, `RowSkipped` or `RowFailed`.
     Errors become events: one bad row does not end an audit.
     """
+    from .search import search_row
+
+    yield from guarded(task.row, search_row(explainer, task))
+
+
+def guarded(row: int, events: Iterator[RowEvent]) -> Iterator[RowEvent]:
+    """Pass the events of a row on; an error becomes the last one, `RowFailed`."""
     try:
-        yield from _explain(explainer, task)
+        yield from events
     except ReplayError as error:
-        yield RowFailed(task.row, Fault.REPLAY, str(error), error.reproducer)
+        yield RowFailed(row, Fault.REPLAY, str(error), error.reproducer)
     except InputError as error:
-        yield RowFailed(task.row, Fault.INPUT, str(error))
+        yield RowFailed(row, Fault.INPUT, str(error))
     except WhyproofError as error:
-        yield RowFailed(task.row, Fault.INTERNAL, str(error))
+        yield RowFailed(row, Fault.INTERNAL, str(error))
+    except MemoryError:
+        yield RowFailed(row, Fault.MEMORY, "there was not enough memory for its search")
     except Exception as error:
-        yield RowFailed(task.row, Fault.INTERNAL, f"{type(error).__name__}: {error}")
-
-
-def _explain(explainer: ExplainerLike, task: RowTask) -> Iterator[RowEvent]:
-    problem = explainer.problem(np.asarray(task.instance, dtype=np.float64))
-    known = [restore(problem, record) for record in task.known]
-    enumeration = explainer.enumerate(
-        problem.instance,
-        budget=Budget(seconds=task.seconds, count=task.count),
-        bias=task.bias,
-        known=[explanation for explanation in known if explanation.status is Status.MINIMAL],
-    )
-    pose = getattr(explainer, "oracle", None)
-    oracle: object = pose(problem) if callable(pose) else None
-    found = 0
-    for explanation in enumeration:
-        told = with_margin(explanation, oracle)
-        yield RowFound(task.row, cast("Record", told.as_json()))
-        found += 1
-        if found == task.count:
-            break
-    if enumeration.complete:
-        reason = ""
-    elif found == task.count:
-        reason = "limit"
-    elif enumeration.stopped_by is not None:
-        reason = str(enumeration.stopped_by)
-    else:
-        reason = "undecided"
-    yield RowDone(task.row, complete=not reason, reason=reason)
+        yield RowFailed(row, Fault.INTERNAL, f"{type(error).__name__}: {error}")

@@ -1,4 +1,8 @@
-"""Writing a store: one transaction per record, and nothing else ever changes a record."""
+"""Writing a store: whole transactions of records, and nothing else ever changes a record.
+
+Alone, each record is a transaction of its own.  Inside `StoreWriter.batch` several share
+one, which is ten times cheaper: killed in between, a store holds all of them or none.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from whyproof.engine.errors import DataError, StoreError
 from .canonical import GENESIS, canonical, chained, digest
 from .connection import connect_for_writing, create_file
 from .description import difference
-from .records import RowStatus, RunOutcome, StoredRow
+from .records import Head, RowStatus, RunOutcome
 from .schema import store_errors
 from .store import Store
 
@@ -37,7 +41,7 @@ class StoreWriter(Store):
     >>> folder = tempfile.TemporaryDirectory()
     >>> with StoreWriter.open(f"{folder.name}/audit.db", {"model": "sha256:0"}) as store:
     ...     run = store.begin_run({"strategy": "witness"})
-    ...     row = store.open_row(run, 7, {"age": 39}, {"prediction": "no"})
+    ...     store.open_row(run, 7, {"age": 39}, {"prediction": "no"})
     ...     found = {"kind": "axp", "indices": [0], "status": "minimal"}
     ...     store.add(run, 7, found), store.add(run, 7, found)
     (True, False)
@@ -46,6 +50,9 @@ class StoreWriter(Store):
     (4, [1])
     >>> folder.cleanup()
     """
+
+    _batch: Head | None = None
+    """End of the chain inside a batch, where the tables do not know it yet."""
 
     @classmethod
     def open(cls, path: str | Path, identity: Record) -> StoreWriter:
@@ -80,6 +87,33 @@ class StoreWriter(Store):
             raise
         return store
 
+    @contextmanager
+    def batch(self) -> Generator[None]:
+        """Put all records that are added inside into one transaction.
+
+        An error inside undoes all of them; batches do not nest.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with StoreWriter.open(f"{folder.name}/a.db", {}) as store, store.batch():
+        ...     run = store.begin_run({})
+        ...     store.end_run(run, RunOutcome.FINISHED)
+        >>> folder.cleanup()
+        """
+        with self._transaction():
+            self._batch = super().head()
+            try:
+                yield
+                self._note_head(self._batch)
+            finally:
+                self._batch = None
+
+    def head(self) -> Head:
+        """Return the end of the chain, what this batch has added included."""
+        return self._batch or super().head()
+
     def begin_run(self, record: Record) -> int:
         """Record the start of a run and return its number.
 
@@ -89,7 +123,7 @@ class StoreWriter(Store):
             What may differ between runs: model description, strategy, seed, budget, versions.
         """
         with self._transaction():
-            run = len(self.runs()) + 1
+            run = int(str(self._value("SELECT coalesce(max(run), 0) + 1 FROM runs")))
             seq = self._append({"record": "run", "run": run, "at": utc_now(), **record})
             self._execute("INSERT INTO runs VALUES (?, ?, ?)", run, seq, str(RunOutcome.RUNNING))
         return run
@@ -102,7 +136,7 @@ class StoreWriter(Store):
             )
             self._execute("UPDATE runs SET outcome = ? WHERE run = ?", str(outcome), run)
 
-    def open_row(self, run: int, row: int, values: Record, about: Record) -> StoredRow:
+    def open_row(self, run: int, row: int, values: Record, about: Record) -> None:
         """Record a row before its first explanation; a row that is known must be the same.
 
         Parameters
@@ -130,11 +164,24 @@ class StoreWriter(Store):
                     *(row, seq, input_hash, str(RowStatus.OPEN), ""),
                 )
         if known is not None and known != input_hash:
-            raise DataError(
-                f"row {row} of the table is not the row that the store {self.path} holds under "
-                "this number; use the table of the first run, or another store"
-            )
-        return self.row(row)
+            raise self._other_values(row)
+
+    def check_row(self, row: int, values: Record) -> None:
+        """Compare a row's values with those that the store holds.
+
+        Raises
+        ------
+        DataError
+            If they are others.
+        """
+        if self._value("SELECT input_hash FROM rows WHERE row = ?", row) != digest(values):
+            raise self._other_values(row)
+
+    def _other_values(self, row: int) -> DataError:
+        return DataError(
+            f"row {row} of the table is not the row that the store {self.path} holds under "
+            "this number; use the table of the first run, or another store"
+        )
 
     def add(self, run: int, row: int, explanation: Record) -> bool:
         """Record an explanation; return false, and write nothing, if it is there already.
@@ -182,8 +229,10 @@ class StoreWriter(Store):
         details
             More to record, such as what a failed replay needs to be repeated.
         """
-        known = self.row(row)
-        if (known.status, known.reason) == (status, reason):
+        known = self.progress(row)
+        if known is None:
+            raise DataError(f"the store {self.path} holds no row {row}")
+        if known[:2] == (status, reason):
             return
         with self._transaction():
             record = {"record": "row-status", "run": run, "row": row, "at": utc_now()}
@@ -206,12 +255,21 @@ class StoreWriter(Store):
         seq, payload = head.count + 1, canonical(record)
         record_hash = chained(head.hash, payload)
         self._execute("INSERT INTO journal VALUES (?, ?, ?)", seq, payload, record_hash)
-        self._execute("UPDATE meta SET value = ? WHERE key = 'head'", record_hash)
-        self._execute("UPDATE meta SET value = ? WHERE key = 'count'", str(seq))
+        if self._batch is None:
+            self._note_head(Head(seq, record_hash))
+        else:
+            self._batch = Head(seq, record_hash)
         return seq
+
+    def _note_head(self, head: Head) -> None:
+        self._execute("UPDATE meta SET value = ? WHERE key = 'head'", head.hash)
+        self._execute("UPDATE meta SET value = ? WHERE key = 'count'", str(head.count))
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
+        if self._batch is not None:
+            yield
+            return
         with store_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
