@@ -6,6 +6,7 @@ Nothing here uses cells, masks or a solver: states are values, rules are asked t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from whyproof.asp.worlds import (
 from whyproof.engine.domain import Categories, Integers
 
 State = tuple
+Listed = dict[str, tuple[object, ...]]
 
 
 def random_world(
@@ -150,6 +152,7 @@ class BruteForce:
     def __init__(self, world: World, start: dict[str, object], tolerate: bool = False) -> None:
         self.world = world
         self.names = world.names
+        self.listed: Listed = {f.name: tuple(values_of(f)) for f in world.features}
         self.start = tuple(start[n] for n in self.names)
         self.goal = world.goal.for_decision(world.decide(start))
         self.heads = sorted({rule.feature for rule in world.causal})
@@ -182,8 +185,8 @@ class BruteForce:
         bodies, positive, _, _, _ = self.rules[number]
         values = dict(zip(self.names, state, strict=True))
         if positive:
-            return any(_sat(b, values, known) for b in bodies)
-        return all(_refuted(b, values, known) for b in bodies)
+            return any(_sat(b, values, known, self.listed) for b in bodies)
+        return all(_refuted(b, values, known, self.listed) for b in bodies)
 
     def _allows(self, number: int, value: object) -> bool:
         _, _, heads, positive, _ = self.rules[number]
@@ -320,13 +323,28 @@ class BruteForce:
         return None, set()
 
 
-def _sat(body: Body, values: dict[str, object], known: set[str]) -> bool:
-    return all(t.feature in known and t.accepts(values[t.feature]) for t in body.literals) and all(
-        _refuted(e, values, known) for e in body.exceptions
-    )
+ALWAYS, NEVER, SOMETIMES = range(3)
 
 
-def _refuted(body: Body, values: dict[str, object], known: set[str]) -> bool:
+@functools.cache
+def passed(literal: Literal, values: tuple[object, ...]) -> int:
+    found = {literal.accepts(v) for v in values}
+    return SOMETIMES if len(found) > 1 else ALWAYS if found == {True} else NEVER
+
+
+def _sat(body: Body, values: dict[str, object], known: set[str], all_of: Listed) -> bool:
+    """Whether a body holds by known features; a test that every value passes needs none."""
+    return all(
+        passed(t, all_of[t.feature]) == ALWAYS
+        or (t.feature in known and t.accepts(values[t.feature]))
+        for t in body.literals
+    ) and all(_refuted(e, values, known, all_of) for e in body.exceptions)
+
+
+def _refuted(body: Body, values: dict[str, object], known: set[str], all_of: Listed) -> bool:
+    """Whether a body fails by known features; a test that no value passes needs none."""
     return any(
-        t.feature in known and not t.accepts(values[t.feature]) for t in body.literals
-    ) or any(_sat(e, values, known) for e in body.exceptions)
+        passed(t, all_of[t.feature]) == NEVER
+        or (t.feature in known and not t.accepts(values[t.feature]))
+        for t in body.literals
+    ) or any(_sat(e, values, known, all_of) for e in body.exceptions)

@@ -72,6 +72,11 @@ def test_random_worlds_equal_enumeration(block: int) -> None:
         check_world(seed, most_features=4)
 
 
+def test_a_test_that_every_value_passes_rests_on_nothing() -> None:
+    """Two features that force each other by such a test alone do move."""
+    check_world(10918)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(12))
 def test_a_thousand_random_worlds_equal_enumeration(block: int) -> None:
