@@ -108,7 +108,7 @@ class NearestSearch:
         self.floors, self.together = tuple(floors), tuple(together)
         self._ensembles = [_ensemble_of(model, space) for model in self.models]
         mutable = tuple(replace(f, immutable=False) for f in space.features)
-        self._free_space = replace(space, features=mutable, constraints=())
+        self.free_space = replace(space, features=mutable, constraints=())
         self._terrains: dict[object, Terrain] = {}
 
     @property
@@ -190,9 +190,9 @@ class NearestSearch:
         places = places_of(terrain.boxes, instance, self.distance, actions, region)
         knowledge = None
         if put:
-            limits = region.limits(self._free_space, instance)
+            limits = region.limits(self.free_space, instance)
             knowledge = knowledge_of(
-                terrain.boxes, self._free_space, put, places, actions, self.distance, limits
+                terrain.boxes, self.free_space, put, places, actions, self.distance, limits
             )
             places = knowledge.pin(places)
         floors = terrain.floors(active)
@@ -200,13 +200,19 @@ class NearestSearch:
         program = terrain.program(active)
         return Run(self, predictions, meter, program, goal, places, knowledge, tuple(extras))
 
+    def put(self, instance: Point, rules: Sequence[Rule] | None = None) -> tuple[Constraint, ...]:
+        """Return what the constraints among some rules demand of an instance's changes."""
+        active = self.rules if rules is None else rules
+        kept = [self.constraints[rule.index] for rule in active if rule.kind == "constraint"]
+        return put_to(kept, instance)
+
     def terrain(self, constraints: Sequence[Constraint] = ()) -> Terrain:
         """Return the models in cells, cut for some constraints."""
         wanted = sorted(cuts(constraints).items())
         key = (str(wanted), frozenset(c for one in constraints for c in one.columns))
         if key not in self._terrains:
             self._terrains[key] = Terrain(
-                self._ensembles, self._free_space, constraints, self.floors, self.together
+                self._ensembles, self.free_space, constraints, self.floors, self.together
             )
         return self._terrains[key]
 
