@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from whyproof.encodings.oracles import OracleFactory, prepare_oracles
+from whyproof.encodings.constraints.core import with_constraint_core
+from whyproof.encodings.oracles import OracleFactory, prepare_oracles, under_constraints
 from whyproof.engine.answers import Unknown, UnknownReason
-from whyproof.engine.budget import Budget
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.classifier import Classifier
 from whyproof.engine.domain import Domain
 from whyproof.engine.enumerate import Enumeration, enumerate_explanations
@@ -106,8 +107,11 @@ class Explainer:
     def oracle(self, problem: ExplanationProblem) -> Oracle:
         """Return the exact oracle of a problem."""
         if self._oracles is None:
-            self._oracles = prepare_oracles(self.model.structure, self.space)
-        return self._oracles(problem)
+            # Constraints change what an oracle is asked, not what is compiled for it.
+            plain = replace(self.space, constraints=())
+            self._oracles = prepare_oracles(self.model.structure, plain)
+        oracle = self._oracles(problem)
+        return under_constraints(problem, oracle) if problem.space.constraints else oracle
 
     def explain(
         self,
@@ -181,7 +185,7 @@ class Explainer:
             found = minimise(
                 problem, oracle, kind, strategy=self.strategy, order=order, meter=meter
             )
-        return None if found is None else with_margin(found, oracle, meter=meter)
+        return None if found is None else self._completed(found, oracle, meter)
 
     def smallest(
         self,
@@ -213,7 +217,11 @@ class Explainer:
         )
         if least is None or least.explanation is None:
             return least
-        return replace(least, explanation=with_margin(least.explanation, oracle, meter=meter))
+        return replace(least, explanation=self._completed(least.explanation, oracle, meter))
+
+    def _completed(self, found: Explanation, oracle: Oracle, meter: Meter) -> Explanation:
+        """Add the lead that an AXp guarantees, and the constraints on which it rests."""
+        return with_constraint_core(with_margin(found, oracle, meter=meter), self.oracle, meter)
 
     def enumerate(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import given, settings
@@ -14,8 +14,8 @@ from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.encodings.trees.milp import TreeMilpOracle
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.engine.answers import Counterexample, Entailed, Unknown
-from whyproof.engine.budget import Budget
-from whyproof.engine.domain import Categories
+from whyproof.engine.budget import Budget, Meter
+from whyproof.engine.domain import Categories, Integers
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, LeaveInterval
@@ -179,3 +179,61 @@ def test_cancelling_trees_still_decide_rounding() -> None:
     answer = TreeOracle(problem).decide([frozenset({0})], Budget().start())[0]
     assert isinstance(answer, Counterexample)
     problem.replay(answer.point, frozenset({0}))
+
+
+def test_a_search_goes_on_behind_leaf_boxes_that_the_model_refutes() -> None:
+    """Best-first search with dives loses states once it has found a solution.
+
+    Trees over a grid of two columns; the model that runs refutes all leaf boxes but one,
+    all within the slack, so that only a complete search finds it.
+    """
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        kept = rng.integers(0, 5, 2)
+        trees = tuple(_staircase(rng, c % 2) for c in range(6))
+        ensemble = TreeEnsemble(2, trees, np.zeros(1), DecisionRule.POSITIVE, ("no", "yes"), 1)
+        ensemble = replace(ensemble, slack=1e6, input_type="float64")
+        space = FeatureSpace.of("ab", {c: Integers(False, 0, 4) for c in "ab"})
+        instance = (kept + 2) % 5 * 1.0
+        problem = ExplanationProblem(_OnlyThere(ensemble, kept), space, instance)
+        (answer,) = TreeOracle(problem).decide([frozenset({0, 1})], Meter())
+        assert isinstance(answer, Counterexample)
+        assert (answer.point == kept).all()
+
+
+@dataclass(frozen=True)
+class _OnlyThere:
+    """A model that says yes at one point only, whatever its trees say."""
+
+    structure: TreeEnsemble
+    where: np.ndarray
+    classes = ("no", "yes")
+    n_columns = 2
+    fingerprint = "sha256:" + "0" * 64
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        return (points == self.where).all(axis=1).astype(np.int64)
+
+    def scores(self, points: np.ndarray) -> np.ndarray:
+        return np.eye(2)[self.predict(points)]
+
+
+def _staircase(rng: np.random.Generator, column: int) -> Tree:
+    """A tree with a leaf for each of five whole numbers of a column."""
+    n = 9
+    columns, left, right = np.full(n, -1), np.full(n, -1), np.full(n, -1)
+    boundary, values = np.full(n, np.nan), np.zeros((n, 1))
+    for step in range(4):
+        node = 2 * step
+        columns[node], boundary[node] = column, step + 0.5
+        left[node], right[node] = node + 1, node + 2
+        values[node + 1] = rng.integers(-8, 9) / 4
+    values[8] = rng.integers(-8, 9) / 4
+    return Tree(
+        columns.astype(np.int32),
+        boundary,
+        left.astype(np.int32),
+        right.astype(np.int32),
+        np.zeros(n, dtype=np.bool_),
+        values,
+    )

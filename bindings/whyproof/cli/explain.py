@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from whyproof.engine.answers import Entailed
 from whyproof.engine.budget import Budget
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
@@ -127,6 +128,7 @@ def _in_words(found: Explanation, row: int, *, least_proved: bool | None) -> Non
     problem, statistics = found.problem, found.statistics
     line(f"Row {row}: the model says {problem.label}.")
     explained(found)
+    rests_on(found)
     size = f"{len(found)} of {problem.space.n_features} features"
     proof = {
         Status.MINIMAL: "proved minimal",
@@ -137,6 +139,14 @@ def _in_words(found: Explanation, row: int, *, least_proved: bool | None) -> Non
         proof = "proved smallest" if least_proved else f"{proof}; a smaller one may exist"
     effort = f"{statistics.oracle_calls} oracle calls, {statistics.seconds:.3f} s"
     paragraph(f"({size}, {proof}; {effort})")
+
+
+def rests_on(found: Explanation) -> None:
+    """Name the constraints without which an AXp would not force the decision."""
+    if isinstance(found.evidence, Entailed) and found.evidence.constraints:
+        where = {c.name: str(c) for c in found.problem.space.constraints}
+        named = ", ".join(where.get(name, name) for name in found.evidence.constraints)
+        paragraph(f"It rests on the constraints {named}.")
 
 
 def _absent(

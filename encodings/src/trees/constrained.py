@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ConstrainedTreeOracle"]
 
-_BATCH = 16
-"""Leaf boxes refuted before the search starts again without what was learnt from them."""
 _MOST_BOXES = 20_000
 
 
@@ -95,7 +93,7 @@ class ConstrainedTreeOracle(TreeOracle):
         owners = problem.space.owner[columns]
         self.relevant = self.relevant | (frozenset(owners.tolist()) & problem.universe)
         self._excluded: dict[_Excluded, None] = {}
-        self._grown_trees: dict[tuple[object, ...], veritas.AddTree] = {}
+        self._grown_trees: dict[object, tuple[veritas.AddTree, tuple[_Excluded, ...]]] = {}
         self._meter = Meter()
         self._used: set[int] = set()
         self._doubt: Unknown | None = None
@@ -129,29 +127,41 @@ class ConstrainedTreeOracle(TreeOracle):
         return replace(answer, core=self.relevant - free, constraints=names)
 
     def _search_goal(self, goal: TreeGoal, free: FeatureSet, meter: Meter) -> Answer | None:
-        """Search one objective; start again when many leaf boxes turned out to be empty."""
+        """Search one objective; start again without each leaf box that turned out empty.
+
+        A search is not stepped on behind its first solution, see `TreeProgram.config`.
+        """
         if not any(len(score.trees) for score in goal.scores):
             return None
-        refuted = 0
-        while refuted <= _MOST_BOXES:
-            search, seen, known = self._start(goal, free, goal.cut, meter), 0, len(self._excluded)
-            while len(self._excluded) - known < _BATCH and seen <= _MOST_BOXES:
-                reason = self._run(search, meter, seen)
-                found = int(search.num_solutions())
-                for number in range(seen, found):
-                    shown = self._witness(goal, search.get_solution(number), free)
-                    if shown is not None:
-                        return shown
-                refuted += found - seen
-                seen = found
-                if reason is not None:
-                    return Unknown(reason)
-                if not search.num_open():
-                    return None
+        for _ in range(_MOST_BOXES):
+            search = self._start(goal, free, goal.cut, meter)
+            reason = self._run(search, meter, 0)
+            if search.num_solutions():
+                known, solution = len(self._excluded), search.get_solution(0)
+                shown = self._witness(goal, solution, free)
+                if shown is not None:
+                    return shown
+                if len(self._excluded) == known:
+                    self._exclude_leaf_box(solution)
+            if reason is not None:
+                return Unknown(reason)
+            if not search.num_solutions() and not search.num_open():
+                return None
         return Unknown(
             UnknownReason.PRECISION,
             f"more than {_MOST_BOXES} leaf boxes hold no admissible point",
         )
+
+    def _exclude_leaf_box(self, solution: veritas.Solution) -> None:
+        """Exclude a leaf box in which the model that runs keeps its decision."""
+        sides = sorted((c, int(i.lo), int(i.hi)) for c, i in solution.box().items())
+        n_cells = self.program.boxes.n_cells
+        kept = tuple(
+            (c, max(low, 0), min(high, int(n_cells[c])))
+            for c, low, high in sides
+            if low > 0 or high < int(n_cells[c])
+        )
+        self._excluded[_Excluded(frozenset(), kept, frozenset())] = None
 
     def _witness(
         self, goal: TreeGoal, solution: veritas.Solution, free: FeatureSet
@@ -257,13 +267,15 @@ class ConstrainedTreeOracle(TreeOracle):
             return trees
         for box in boxes:
             self._used |= box.constraints
-        key = (goal.objective, goal.threshold, tuple(boxes))
-        if key not in self._grown_trees:
-            grown = trees.copy()
-            for box in boxes:
-                self._exclude(grown, box)
-            self._grown_trees = {key: grown}
-        return self._grown_trees[key]
+        key = (goal.objective, goal.threshold)
+        grown, done = self._grown_trees.get(key, (None, ()))
+        # Boxes are only added, so that trees grown for an earlier search mostly go on.
+        if grown is None or done != tuple(boxes[: len(done)]):
+            grown, done = trees.copy(), ()
+        for box in boxes[len(done) :]:
+            self._exclude(grown, box)
+        self._grown_trees[key] = grown, tuple(boxes)
+        return grown
 
     def _exclude(self, trees: veritas.AddTree, box: _Excluded) -> None:
         """Add a tree that makes an excluded box worthless."""

@@ -314,7 +314,7 @@ class TreeOracle:
         if not any(len(score.trees) for score in goal.scores):
             return None  # these sums never vary, so neither does what follows from them
         search = self._start(goal, free, goal.cut, meter)
-        seen = 0
+        seen, dive = 0, True
         while True:
             reason = self._run(search, meter, seen)
             found = int(search.num_solutions())
@@ -323,22 +323,28 @@ class TreeOracle:
                 witness = self._witness(goal, solution, free)
                 if witness is not None:
                     return witness
-            seen = found
             if reason is not None:
                 return Unknown(reason)
-            if not search.num_open():
+            if dive and found:
+                # A dive is over with its first solution, see `TreeProgram.config`.
+                dive, found = False, 0
+                search = self._start(goal, free, goal.cut, meter, dive=False)
+            elif not search.num_open():
                 return None
+            seen = found
             if seen > _MOST_CLOSE_CALLS:
                 return Unknown(
                     UnknownReason.PRECISION,
                     f"more than {_MOST_CLOSE_CALLS} leaf boxes lie within the rounding slack",
                 )
 
-    def _start(self, goal: TreeGoal, free: FeatureSet, cut: float, meter: Meter) -> veritas.Search:
+    def _start(
+        self, goal: TreeGoal, free: FeatureSet, cut: float, meter: Meter, *, dive: bool = True
+    ) -> veritas.Search:
         """Set up a search for one objective beyond `cut`, where zero is the threshold."""
         contest = bool(goal.objective.against)
         trees = self._trees_of(goal, free)
-        config = self.program.config(cut, contest, meter.budget.memory)
+        config = self.program.config(cut, contest, meter.budget.memory, dive)
         box, features = list(self._fixed), self.problem.space.features
         for feature in free:
             for column in features[feature].columns:

@@ -141,7 +141,7 @@ class TreeProgram:
         self._sums: dict[tuple[tuple[float, ...], float], veritas.AddTree] = {}
         self._sides: dict[tuple[tuple[float, ...], ...], tuple[WeighedSide, ...] | None] = {}
         self._contests: dict[int, veritas.AddTree] = {}
-        self._configs: dict[tuple[float, bool, int | None], veritas.Config] = {}
+        self._configs: dict[tuple[float, bool, int | None, bool], veritas.Config] = {}
         self._units: list[veritas.Interval] = []
         self.whole = [veritas.Interval(0, n) for n in boxes.n_cells.tolist()]
         self.goals: dict[tuple[Question, float], object] = {}
@@ -219,7 +219,9 @@ class TreeProgram:
             self._contests[target] = ensemble
         return self._contests[target]
 
-    def config(self, cut: float, contest: bool, memory: int | None) -> veritas.Config:
+    def config(
+        self, cut: float, contest: bool, memory: int | None, dive: bool = True
+    ) -> veritas.Config:
         """Return the settings of a search for scores beyond a cut.
 
         Parameters
@@ -231,18 +233,24 @@ class TreeProgram:
             Whether one output is to lead all others.
         memory
             Limit in bytes.
+        dive
+            Whether to prefer depth among states of nearly the best bound, with a cut.  The
+            search loses states once such a dive has ended in a solution: it may only be
+            stepped on to a second solution without.
         """
-        key = (cut, contest, memory)
+        key = (cut, contest, memory, dive)
         if key not in self._configs:
             kinds = veritas.HeuristicType
             config = veritas.Config(
                 kinds.MULTI_MAX_MAX_OUTPUT_DIFF if contest else kinds.MAX_OUTPUT
             )
+            config.focal_eps = 1.0
             if cut > -math.inf:
                 config.ignore_state_when_worse_than = cut
                 config.stop_when_optimal = False
                 config.stop_when_num_new_solutions_exceeds = 1
-                config.focal_eps = _DIVE
+                if dive:
+                    config.focal_eps = _DIVE
             if memory is not None:
                 config.max_memory = memory
             self._configs[key] = config
