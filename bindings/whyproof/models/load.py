@@ -153,6 +153,10 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_sklearn_pipeline import load_sklearn_pipeline
 
         return load_sklearn_pipeline(source, load_model)
+    from .from_torch_binarised import is_binarised_module, load_torch_binarised
+
+    if is_binarised_module(source):
+        return load_torch_binarised(source)
     if library == "xgboost":
         from .from_xgboost import load_xgboost_object
 
@@ -196,6 +200,10 @@ def _load_bytes(
 
     if looks_like_rules(payload, source):
         return load_rules(payload, str(path))
+    if path.suffix.lower() == ".npz" or b'"whyproof-binarised-1"' in payload[:4096]:
+        from .from_binarised import load_binarised
+
+        return load_binarised(payload, source)
     if head.lstrip().startswith(b"{"):
         return _load_braces(payload, source)
     from .lightgbm_document import looks_like_lightgbm

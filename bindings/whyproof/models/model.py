@@ -213,6 +213,11 @@ class Model:
             return points, self.structure.slack, "trees"
         if isinstance(self.structure, Circuit):
             points = probe_points(self.structure.board, rows, missing=self.accepts_missing)
+            random = np.random.default_rng(1)
+            for i, domain in self.domains.items():
+                low, high = domain.bounds
+                if domain.is_discrete and np.isfinite(high - low):
+                    points[:, i] = random.integers(int(low), int(high) + 1, rows)
             return points, 0.0, self.structure.family
         points = additive_probes(self.structure, rows)
         slack = float(additive_slack(self.structure, points).max(initial=0.0))
