@@ -21,7 +21,7 @@ from whyproof.engine.errors import DataError, MissingExtraError
 from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.problem import ExplanationProblem
 
-__all__ = ["draw_explanation", "draw_explanations", "draw_shares"]
+__all__ = ["draw_explanation", "draw_explanations", "draw_found", "draw_shares"]
 
 _COLOURS = {Kind.AXP: (0.12, 0.47, 0.71), Kind.CXP: (0.84, 0.15, 0.16)}
 _TINT, _PALE = 0.75, 0.35
@@ -70,6 +70,49 @@ def draw_explanations(
         axis.imshow(tinted(explanation), interpolation="nearest")
         size, kind = len(explanation), str(explanation.kind).upper()
         axis.set_title(f"{kind}, {size} ({explanation.status})", fontsize=7)
+    _save(figure, path)
+
+
+def draw_found(
+    explanations: Sequence[Explanation], path: str | os.PathLike[str], *, columns: int = 8
+) -> None:
+    """Draw an enumeration: a heat map of each kind, then small multiples.
+
+    The heat maps show in which share of the explanations found a feature stands.
+
+    Parameters
+    ----------
+    explanations
+        Of one instance, not empty.
+    path
+        PNG file to write.
+    columns
+        Pictures per row.
+    """
+    if not explanations:
+        raise DataError("there is no explanation to draw")
+    problem = explanations[0].problem
+    layout = _layout(problem)
+    maps: list[tuple[str, npt.NDArray[np.float64]]] = []
+    for kind in Kind:
+        same = [e for e in explanations if e.kind is kind]
+        values = np.zeros(problem.space.n_columns)
+        for explanation in same:
+            for feature in explanation.members:
+                values[list(problem.space.features[feature].columns)] += 1 / len(same)
+        if len(same) > 1:
+            maps.append((f"share of {len(same)} {str(kind).upper()}s", values))
+    shown = explanations[:_MOST]
+    figure, axes = _grid(1 + len(maps) + len(shown), columns)
+    axes[0].imshow(_picture(problem, layout), interpolation="nearest")
+    axes[0].set_title(f"the model says {problem.label}", fontsize=7)
+    for axis, (title, values) in zip(axes[1:], maps, strict=False):
+        heat = values[layout.columns].max(axis=2)
+        axis.imshow(heat, cmap="magma", vmin=0.0, vmax=1.0, interpolation="nearest")
+        axis.set_title(title, fontsize=7)
+    for axis, explanation in zip(axes[1 + len(maps) :], shown, strict=False):
+        axis.imshow(tinted(explanation), interpolation="nearest")
+        axis.set_title(f"{str(explanation.kind).upper()}, {len(explanation)}", fontsize=7)
     _save(figure, path)
 
 
@@ -151,4 +194,7 @@ def _grid(count: int, columns: int) -> tuple[Any, list[Any]]:
 
 
 def _save(figure: Any, path: str | os.PathLike[str]) -> None:  # noqa: ANN401
-    figure.savefig(os.fspath(path), format="png", dpi=120)
+    try:
+        figure.savefig(os.fspath(path), format="png", dpi=120)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -10,6 +10,7 @@ from whyproof.engine.budget import Budget
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.margins import with_margin
+from whyproof.pictures import draw_explanation, draw_found
 
 from .check import certificate, certified
 from .failures import ANSWERED, PARTIAL
@@ -29,6 +30,7 @@ def explain_command(
     must_not_contain: Sequence[str],
     seconds: float | None,
     certify: Path | None = None,
+    picture: Path | None = None,
     as_json: bool,
 ) -> int:
     """Explain one row once."""
@@ -59,6 +61,9 @@ def explain_command(
         return ANSWERED if none else PARTIAL
     if certify is not None:
         extra["certificate"] = certificate(subject, [found], certify)
+    if picture is not None:
+        draw_explanation(found, picture)
+        extra["picture"] = str(picture)
     if as_json:
         json_line({**found.as_json(), **extra})
     else:
@@ -78,6 +83,7 @@ def enumerate_command(
     smallest_first: bool,
     seconds: float | None,
     certify: Path | None = None,
+    picture: Path | None = None,
     as_json: bool,
 ) -> int:
     """Find the explanations of one row, one after the other."""
@@ -110,6 +116,8 @@ def enumerate_command(
     except KeyboardInterrupt:
         interrupted = True
     proof = certificate(subject, kept, certify) if certify is not None and kept else None
+    if picture is not None and kept:
+        draw_found(kept, picture)
     axps, cxps, complete = counts[Kind.AXP], counts[Kind.CXP], enumeration.complete
     if as_json:
         end_line: dict[str, object] = {"complete": complete, "axps": axps, "cxps": cxps}

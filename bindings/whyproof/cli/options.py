@@ -11,7 +11,9 @@ __all__ = [
     "Certify",
     "Classes",
     "Data",
+    "Domain",
     "Epsilon",
+    "Features",
     "Floor",
     "Immutable",
     "Integers",
@@ -23,6 +25,7 @@ __all__ = [
     "MustContain",
     "MustNotContain",
     "Norm",
+    "Picture",
     "Ranges",
     "Row",
     "Rules",
@@ -38,7 +41,11 @@ Model = Annotated[
     typer.Argument(help="Model file: ONNX, XGBoost .json/.ubj or LightGBM .txt.", metavar="MODEL"),
 ]
 Data = Annotated[
-    Path, typer.Argument(help="Table of rows: CSV (.gz too) or Parquet.", metavar="DATA")
+    Path,
+    typer.Argument(
+        help="Table of rows: CSV (.gz too) or Parquet; images for networks: .npy, .npz[:NAME].",
+        metavar="DATA",
+    ),
 ]
 Row = Annotated[int, typer.Option("--row", help="Row to explain, counted from 0.", metavar="N")]
 Label = Annotated[
@@ -58,6 +65,26 @@ Ranges = Annotated[
     ),
 ]
 Integers = Annotated[bool, typer.Option("--integers", help="Columns of whole numbers stay whole.")]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="For networks: what is one feature; cells:4 are blocks of 4 by 4 pixels.",
+        metavar="pixels|channels|cells:N|values",
+    ),
+]
+Domain = Annotated[
+    str | None,
+    typer.Option(
+        "--domain",
+        help="For networks: lowest and highest input; 0:1 for images that fit.",
+        metavar="LOW:HIGH",
+    ),
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--picture", help="Draw what was found over the image (PNG).", metavar="FILE.png"),
+]
 Immutable = Annotated[
     list[str] | None,
     typer.Option("--immutable", help="A feature that never changes; repeatable.", metavar="NAME"),

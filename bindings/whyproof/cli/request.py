@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.names import did_you_mean
 
 if TYPE_CHECKING:
+    from whyproof.encodings.networks.classifier import NetworkClassifier
     from whyproof.engine.question import Question
     from whyproof.engine.region import Norm, Region
     from whyproof.engine.space import FeatureSet, FeatureSpace, Point
@@ -43,6 +44,8 @@ class Request:
     norm: str | None = None
     strategy: str = "witness"
     rules: Sequence[Path] = ()
+    features: str | None = None
+    domain: str | None = None
 
     def open(self) -> Subject:
         """Read the files and pose the question.
@@ -52,6 +55,7 @@ class Request:
         InputError
             For anything that cannot be used as it is.
         """
+        from whyproof.encodings.networks.graph import NetworkGraph
         from whyproof.explainer import Explainer
         from whyproof.models import load_model
         from whyproof.models.from_rules import with_table
@@ -62,6 +66,13 @@ class Request:
         region, strategy = self._region(), self.strategy
         model = load_model(self.model, vote=_vote(self.vote), classes=_classes(self.classes))
         question = self._question(model)
+        if isinstance(model.structure, NetworkGraph):
+            table, space = self._images(model)
+            space = self._constrained(space)
+            explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
+            return Subject(self, model, table, explainer)
+        if self.features is not None or self.domain is not None:
+            raise InputError("--features and --domain are for neural networks")
         table = read_table(self.data, self.label)
         model = with_table(model, table)
         table = match_columns(table, model)
@@ -82,6 +93,22 @@ class Request:
         space = self._constrained(space)
         explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
         return Subject(self, model, table, explainer)
+
+    def _images(self, model: Model) -> tuple[Table, FeatureSpace]:
+        """Read rows of a network and choose its features."""
+        from whyproof.network_tables import network_space, read_images
+        from whyproof.space_files import load_space
+
+        network = cast("NetworkClassifier", model)
+        table = read_images(self.data, network, self.label)
+        if self.integers or self.immutable or self.ranges != "any":
+            raise InputError("--ranges, --integers and --immutable are for tables; see --space")
+        if self.space is not None:
+            if self.features is not None or self.domain is not None:
+                raise InputError("--space says it all: leave --features and --domain out")
+            return table, load_space(self.space, table.names)
+        domain = None if self.domain is None else _interval(self.domain, "--domain")
+        return table, network_space(network, table, features=self.features, domain=domain)
 
     def _constrained(self, space: FeatureSpace) -> FeatureSpace:
         """Add the constraints of all rule files; they are checked together."""
@@ -121,7 +148,7 @@ class Request:
         if self.target is not None:
             return ReachClass(_class_index(model, self.target))
         if self.interval is not None:
-            return LeaveInterval(*_interval(self.interval))
+            return LeaveInterval(*_interval(self.interval, "--interval"))
         if self.floor is not None:
             return KeepMargin(self.floor)
         if not model.classes:
@@ -148,7 +175,7 @@ class Subject:
 
     def source(self) -> dict[str, object]:
         """Return name and hash of the table's file, for the store."""
-        with self.request.data.open("rb") as file:
+        with _file_of(self.request.data).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "table": self.request.data.name,
@@ -156,6 +183,12 @@ class Subject:
             "model_file": self.request.model.name,
             "label": self.request.label,
         }
+
+
+def _file_of(data: Path) -> Path:
+    """Return the file that data comes from, without the name of an array in it."""
+    path, marked, _ = str(data).partition(".npz:")
+    return Path(f"{path}.npz") if marked else data
 
 
 def row_numbers(text: str, count: int) -> list[int]:
@@ -209,14 +242,14 @@ def _class_index(model: Model, target: str) -> int:
     return labels.index(target)
 
 
-def _interval(text: str) -> tuple[float, float]:
+def _interval(text: str, option: str) -> tuple[float, float]:
     low, colon, high = text.partition(":")
     try:
         if not colon:
             raise ValueError
         bounds = float(low or "-inf"), float(high or "inf")
     except ValueError:
-        raise DataError(f"--interval {text!r} is not understood; write LOW:HIGH") from None
+        raise DataError(f"{option} {text!r} is not understood; write LOW:HIGH") from None
     if not bounds[0] <= bounds[1]:
-        raise DataError(f"--interval {text!r}: the lower end is above the upper one")
+        raise DataError(f"{option} {text!r}: the lower end is above the upper one")
     return bounds

@@ -13,9 +13,9 @@ from whyproof.engine.explanation import Explanation
 from whyproof.store import Store, utc_now
 from whyproof.store.export import refuse_overwriting
 
-from . import charts, words
+from . import charts, images, words
 from .page import page_of
-from .values import listed, number, shown
+from .values import few, listed, number, shown
 from .view import view_of
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _environment() -> Environment:
         "histogram": lambda counts, kind: _safe(charts.histogram(counts, kind)),
         "sentence": lambda view: _marked(words.sentence(view, _strong)),
         "guarantee": words.guarantee,
+        "explanation_image": lambda view: _safe(images.explanation_image(view)),
+        "is_image": images.is_image,
+        "heat_image": lambda *about: _safe(images.heat_image(*about)),
         "caveat": words.caveat,
         "style": lambda name: _safe(_source(name)),
     }
@@ -109,6 +112,7 @@ def _environment() -> Environment:
         "number": number,
         "shown": shown,
         "listed": listed,
+        "few": few,
         "thousands": lambda count: f"{count:,}".replace(",", "\u2009"),
     }
     shared: Any = environment.globals

@@ -93,6 +93,17 @@ class RowSection:
         return str(low) if low == high else f"{low}\u2013{high}"
 
     @property
+    def about(self) -> Mapping[str, Any]:
+        """The row's values by column; empty if nothing is shown of it."""
+        shown = [*self.axps, *self.cxps]
+        return shown[0].row if shown else {}
+
+    @property
+    def shares_by_index(self) -> dict[int, float]:
+        """FFA by feature index, as far as it is known and not zero."""
+        return {i: share.found for i, share in enumerate(self.all_shares) if share.found > 0}
+
+    @property
     def explained(self) -> bool:
         """Whether there is something to tell."""
         return self.stored.status in (RowStatus.COMPLETE, RowStatus.OPEN)

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import cast
 
-__all__ = ["Setting", "at_least", "listed", "number", "settings", "shown", "transition"]
+__all__ = ["Setting", "at_least", "few", "listed", "number", "settings", "shown", "transition"]
 
 Setting = tuple[str, str]
 """A name and a value in words: ``("age", "39")``."""
 
 _DIGITS = 6
+_MANY, _FIRST = 40, 12
 
 
 def number(value: float | str, digits: int = _DIGITS) -> str:
@@ -88,6 +89,19 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def few(words: Sequence[str], last: str = "and") -> str:
+    """Join words as in a sentence; of more than 40, the first 12 and how many more.
+
+    Examples
+    --------
+    >>> few([f"pixel {i}" for i in range(50)], "or")[-28:]
+    'ixel 10, pixel 11 or 38 more'
+    """
+    if len(words) <= _MANY:
+        return listed(words, last)
+    return listed([*words[:_FIRST], f"{len(words) - _FIRST} more"], last)
 
 
 def settings(feature: Mapping[str, object], row: Mapping[str, object]) -> list[Setting]:

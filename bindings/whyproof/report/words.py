@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from .values import at_least, listed, number, shown
+from .values import at_least, few, listed, number, shown
 from .view import ExplanationView, Subject
 
 __all__ = [
@@ -63,9 +63,7 @@ def witness(view: ExplanationView, strong: Strong = str) -> str:
     """Say what the counterexample of a CXp changes and what the model says there."""
     if not view.transitions:
         return ""
-    moves = listed(
-        [f"{strong(name)} {new} instead of {old}" for name, old, new in view.transitions]
-    )
+    moves = few([f"{strong(name)} {new} instead of {old}" for name, old, new in view.transitions])
     return f"With {moves}, all else as it is, the model says {shown(view.outcome)}."
 
 
@@ -87,7 +85,7 @@ def caveat(view: ExplanationView) -> str:
         reason = view.evidence.get("reason", "")
         return f"Not shown to be an explanation: the search stopped ({reason})."
     if view.status == "weak":
-        return f"It is not known whether {listed(view.open, 'or')} could be left out."
+        return f"It is not known whether {few(view.open, 'or')} could be left out."
     return ""
 
 
@@ -176,9 +174,9 @@ def _between(question: Mapping[str, Any]) -> str:
 
 def _abductive(view: ExplanationView, strong: Strong) -> str:
     if view.status == "unknown":
-        return f"It was not decided whether {listed(view.features)} explain the decision."
+        return f"It was not decided whether {few(view.features)} explain the decision."
     stays = conclusion(view.subject, view.record["prediction"])
-    because = listed([f"{strong(name)} = {value}" for name, value in view.settings])
+    because = few([f"{strong(name)} = {value}" for name, value in view.settings])
     others = _whatever(view)
     parts = [part for part in (f"because {because}" if because else "", others, stays) if part]
     text = ", ".join(parts)
@@ -203,7 +201,7 @@ def _whatever(view: ExplanationView) -> str:
 
 
 def _contrastive(view: ExplanationView, strong: Strong) -> str:
-    names = listed([strong(name) for name in view.features])
+    names = few([strong(name) for name in view.features])
     if view.status == "unknown":
         return f"It was not decided whether changing {names} can change the decision."
     if len(view.features) == 1:

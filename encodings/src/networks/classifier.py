@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,17 +16,30 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from whyproof.engine.domain import Domain
 from whyproof.engine.errors import DataError, ModelError
 from whyproof.engine.space import Points
 
 from .graph import NetworkGraph, size_of
 from .importing.onnx_file import graph_of_onnx, read_onnx
 
-__all__ = ["NetworkClassifier"]
+__all__ = ["NetworkClassifier", "Runtime"]
 
 Decision = Literal["largest", "smallest", "value"]
 """How scores decide: the largest or smallest wins (ties to the lowest index), or the single
 score is the outcome of a regressor."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What runs a network."""
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+        import onnxruntime
+
+        return f"onnxruntime {onnxruntime.__version__}"
 
 
 class NetworkClassifier:
@@ -62,6 +76,8 @@ class NetworkClassifier:
         import onnxruntime
 
         self._options = (classes, decision, output, dimensions)
+        #: Where it came from, for people.
+        self.source = ""
         self.graph = graph_of_onnx(model, output=output, dimensions=dimensions)
         data = model.SerializeToString()
         self._data = data
@@ -99,7 +115,9 @@ class NetworkClassifier:
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> NetworkClassifier:  # noqa: ANN401
         """Read an ONNX file; options as for the class."""
-        return cls(read_onnx(path), **options)
+        network = cls(read_onnx(path), **options)
+        network.source = Path(path).name
+        return network
 
     @property
     def n_columns(self) -> int:
@@ -110,6 +128,26 @@ class NetworkClassifier:
     def classes(self) -> tuple[Hashable, ...]:
         """Labels by index."""
         return self._classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names: a network has none, its inputs go by position."""
+        return ()
+
+    @property
+    def domains(self) -> dict[int, Domain]:
+        """What the model demands of columns: nothing."""
+        return {}
+
+    @property
+    def accepts_missing(self) -> bool:
+        """Whether it predicts for rows with missing values: never."""
+        return False
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs it."""
+        return Runtime()
 
     @property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ or channels last, and a nearness in user's units becomes one epsilon per column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,6 +117,8 @@ def image_space(
     *,
     order: Order | None = None,
     cell: int = 1,
+    channels: Literal["together", "apart"] = "together",
+    groups: Mapping[str, Sequence[int]] | None = None,
     lower: Sequence[float] | float = 0.0,
     upper: Sequence[float] | float = 1.0,
 ) -> FeatureSpace:
@@ -131,6 +133,11 @@ def image_space(
     cell
         Side of the square blocks of pixels that form one feature, in pixels; cells at the
         right and lower edge may be smaller.
+    channels
+        Whether the channels of a pixel are one feature or one each.
+    groups
+        Name to pixels, counted line by line from 0, that form one feature; pixels in no
+        group are features of their own.  Not together with `cell` or channels apart.
     lower, upper
         Range of the values, one number or one per channel.
 
@@ -143,17 +150,42 @@ def image_space(
     layout = ImageLayout.of(shape, order)
     if cell < 1:
         raise DataError(f"a cell needs a side of at least one pixel, found {cell}")
+    if channels not in ("together", "apart"):
+        raise DataError(f"channels go together or apart, found {channels!r}")
+    if groups is not None and (cell > 1 or channels == "apart"):
+        raise DataError("groups say which pixels go together: leave cell and channels out")
+    if channels == "apart" and cell > 1:
+        raise DataError("cells have the channels of their pixels together")
+    chosen = _grouped(groups or {}, layout.height * layout.width)
     lows, highs = layout.spread(lower), layout.spread(upper)
     columns: list[Column] = [Column("", Real())] * layout.n_columns
-    blocks: dict[tuple[int, int], list[int]] = {}
+    blocks: dict[str, list[int]] = {}
+    kind = "pixel" if cell == 1 else "cell"
     for (y, x, channel), at in np.ndenumerate(layout.columns):
         suffix = f" channel {channel}" if layout.channels > 1 else ""
         domain = Real(lower=float(lows[at]), upper=float(highs[at]))
         columns[at] = Column(f"pixel {y},{x}{suffix}", domain)
-        blocks.setdefault((y // cell, x // cell), []).append(int(at))
-    kind = "pixel" if cell == 1 else "cell"
-    features = tuple(Feature(f"{kind} {y},{x}", tuple(sorted(c))) for (y, x), c in blocks.items())
+        name = chosen.get(y * layout.width + x) or f"{kind} {y // cell},{x // cell}"
+        if channels == "apart":
+            name += suffix
+        blocks.setdefault(name, []).append(int(at))
+    features = tuple(Feature(name, tuple(sorted(c))) for name, c in blocks.items())
     return FeatureSpace(tuple(columns), features)
+
+
+def _grouped(groups: Mapping[str, Sequence[int]], n: int) -> dict[int, str]:
+    """Return the group of each pixel that is in one."""
+    found: dict[int, str] = {}
+    for name, pixels in groups.items():
+        if not pixels:
+            raise DataError(f"group {name!r} has no pixels")
+        for pixel in pixels:
+            if not 0 <= pixel < n:
+                raise DataError(f"group {name!r}: there is no pixel {pixel}; there are {n}")
+            if pixel in found:
+                raise DataError(f"pixel {pixel} is in two groups, {found[pixel]!r} and {name!r}")
+            found[pixel] = name
+    return found
 
 
 def flat_space(
