@@ -187,7 +187,8 @@ def audit_rows(
 
 def _runner(runner: Runner | Executor | None, jobs: int, memory: int | None) -> Runner:
     if runner is None:
-        return InProcess() if jobs == 1 else LocalProcesses(jobs, memory)
+        alone = jobs == 1 and memory is None
+        return InProcess() if alone else LocalProcesses(jobs, memory)
     if isinstance(runner, Executor):
         return OnExecutor(runner, workers_of(runner))
     return runner

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .audit_options import audit
 from .encode_options import encode
 from .rule_commands import learn, rules_app
 from .world_commands import justify, plan
@@ -27,6 +28,7 @@ app.command()(learn)
 app.command()(plan)
 app.command()(justify)
 app.command()(encode)
+app.command()(audit)
 
 _Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
 
@@ -71,6 +73,8 @@ def explain(
     integers: options.Integers = False,
     immutable: options.Immutable = None,
     rules: options.Rules = None,
+    features: options.Features = None,
+    domain: options.Domain = None,
     vote: options.Vote = None,
     classes: options.Classes = None,
     epsilon: options.Epsilon = None,
@@ -79,6 +83,7 @@ def explain(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
+    picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
     """Explain the decision about one row, once."""
@@ -104,6 +109,8 @@ def explain(
         norm=norm,
         strategy=strategy,
         rules=rules or (),
+        features=features,
+        domain=domain,
     )
     return explain_command(
         request,
@@ -114,6 +121,7 @@ def explain(
         must_not_contain=must_not_contain or (),
         seconds=time_limit,
         certify=certify,
+        picture=picture,
         as_json=json,
     )
 
@@ -140,6 +148,8 @@ def enumerate_(
     integers: options.Integers = False,
     immutable: options.Immutable = None,
     rules: options.Rules = None,
+    features: options.Features = None,
+    domain: options.Domain = None,
     vote: options.Vote = None,
     classes: options.Classes = None,
     epsilon: options.Epsilon = None,
@@ -148,6 +158,7 @@ def enumerate_(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
+    picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
     """List every explanation of the decision about one row."""
@@ -175,6 +186,8 @@ def enumerate_(
         norm=norm,
         strategy=strategy,
         rules=rules or (),
+        features=features,
+        domain=domain,
     )
     return enumerate_command(
         request,
@@ -186,83 +199,7 @@ def enumerate_(
         smallest_first=by_size,
         seconds=time_limit,
         certify=certify,
-        as_json=json,
-    )
-
-
-@app.command()
-def audit(
-    model: options.Model,
-    data: options.Data,
-    rows: Annotated[
-        str, typer.Option("--rows", help="Rows A to B-1, counted from 0.", metavar="A:B")
-    ],
-    store: Annotated[
-        Path, typer.Option("--store", help="File to keep explanations in.", metavar="FILE")
-    ],
-    label: options.Label = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Most explanations per row.", metavar="N")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Number of processes.", metavar="N")] = 1,
-    bias: Annotated[
-        str, typer.Option("--bias", help="Which kind comes first.", metavar="axp|cxp")
-    ] = "cxp",
-    strategy: options.Strategy = "witness",
-    target: options.Target = None,
-    interval: options.Interval = None,
-    floor: options.Floor = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    rules: options.Rules = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-    norm: options.Norm = None,
-    time_limit: options.TimeLimit = None,
-    row_time_limit: Annotated[
-        float | None,
-        typer.Option("--row-time-limit", help="Seconds for each row.", metavar="S"),
-    ] = None,
-    certify: options.Certify = None,
-    json: options.Json = False,
-) -> int:
-    """Explain many rows into a store; run it again to go on."""
-    from whyproof.explainer import kind_named
-
-    from .audit import audit_command
-    from .request import Request
-
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        interval=interval,
-        floor=floor,
-        epsilon=epsilon,
-        norm=norm,
-        strategy=strategy,
-        rules=rules or (),
-    )
-    return audit_command(
-        request,
-        rows,
-        store,
-        limit=limit,
-        jobs=jobs,
-        seconds=time_limit,
-        row_seconds=row_time_limit,
-        bias=kind_named(bias),
-        certify=certify,
+        picture=picture,
         as_json=json,
     )
 

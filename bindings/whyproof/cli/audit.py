@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from whyproof.auditing import AuditProgress, AuditSummary, Fault, audit_rows
+from whyproof.auditing import (
+    AuditSummary,
+    Fault,
+    InProcess,
+    LocalProcesses,
+    Runner,
+    audit_rows,
+)
+from whyproof.auditing.clusters import on_dask, on_mpi, on_ray, on_slurm
+from whyproof.auditing.memory import bytes_named
+from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.store import RunOutcome, Store
 from whyproof.store.restore import restore
 
+from .audit_progress import logged, shown
 from .check import certificate, certified
 from .failures import ANSWERED, BAD_INPUT, INTERNAL, PARTIAL, reproducer, say
 from .output import json_line, line
 from .request import Request, Subject, row_numbers
 
-__all__ = ["audit_command"]
+__all__ = ["Scale", "audit_command"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Who does the work, with how much, and what is shown of it; see the options' help."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+    ray: str | None = None
+    mpi: bool = False
+    slurm: Path | None = None
+    max_memory: str | None = None
+    nice: int = 0
+    progress: str = "auto"
+    log: Path | None = None
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes that one worker process may hold."""
+        return None if self.max_memory is None else bytes_named(self.max_memory)
+
+    @contextmanager
+    def runner(self) -> Generator[Runner]:
+        """Reach the workers, before any row is touched.
+
+        Raises
+        ------
+        InputError
+            If they cannot be reached, or two places are named.
+        """
+        places = {
+            "--scheduler": self.scheduler,
+            "--ray": self.ray,
+            "--mpi": self.mpi,
+            "--slurm": self.slurm,
+        }
+        named = [option for option, value in places.items() if value]
+        if len(named) > 1:
+            raise InputError(f"{named[0]} and {named[1]} are two places to work; name one")
+        if self.jobs < 0:
+            raise DataError(f"--jobs must not be negative, found {self.jobs}")
+        if not named:
+            alone = self.jobs == 1 and self.max_memory is None
+            yield InProcess() if alone else LocalProcesses(self.jobs, self.memory, self.nice)
+            return
+        jobs = self.jobs if self.jobs > 1 else 0
+        if self.scheduler:
+            place = on_dask(self.scheduler, jobs)
+        elif self.ray:
+            place = on_ray(self.ray, jobs)
+        elif self.mpi:
+            place = on_mpi(jobs)
+        else:
+            place = on_slurm(str(self.slurm), max(1, self.jobs))
+        with place as runner:
+            yield runner
 
 
 def audit_command(
@@ -27,27 +94,35 @@ def audit_command(
     store: Path,
     *,
     limit: int | None,
-    jobs: int,
+    one_each: bool = False,
+    scale: Scale | None = None,
     seconds: float | None,
     row_seconds: float | None,
     bias: Kind,
+    retry_failed: bool = False,
+    together: bool = True,
     certify: Path | None = None,
     as_json: bool,
 ) -> int:
     """Explain rows and store every explanation."""
+    scale = scale or Scale()
     subject = request.open()
     numbers = row_numbers(rows, subject.table.n_rows)
     points = subject.table.points(subject.explainer.space, numbers)
-    with _progress(len(numbers)) as progress:
+    with shown(scale.progress) as progress, logged(scale.log), scale.runner() as runner:
         summary = audit_rows(
             subject.explainer,
             dict(zip(numbers, points, strict=True)),
             store,
             limit=limit,
-            jobs=jobs,
+            each=one_each,
             seconds=seconds,
             row_seconds=row_seconds,
+            memory=scale.memory,
             bias=bias,
+            retry_failed=retry_failed,
+            together=together,
+            runner=runner,
             source=subject.source(),
             progress=progress,
         )
@@ -74,27 +149,6 @@ def _stored(subject: Subject, store: Path, rows: Sequence[int]) -> Iterator[Expl
                 yield restore(problem, stored.record)
 
 
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[AuditProgress], None] | None]:
-    """Show how far an audit is, if somebody is looking."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("rows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[found]} explanations"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("rows", total=total, found=0)
-        yield lambda seen: bar.update(task, completed=seen.done, found=seen.found)
-
-
 def _in_words(summary: AuditSummary, store: Path) -> None:
     line(
         f"{summary.found} new explanations; {store} holds {summary.axps} AXps and "
@@ -107,9 +161,16 @@ def _in_words(summary: AuditSummary, store: Path) -> None:
         ("failed", summary.failed),
     ):
         if rows:
-            shown = ", ".join(str(row) for row in rows[:12])
+            listed = ", ".join(str(row) for row in rows[:12])
             more = f", ... {len(rows) - 12} more" if len(rows) > 12 else ""
-            line(f"{len(rows)} {status}: row {shown}{more}")
+            line(f"{len(rows)} {status}: row {listed}{more}")
+    if summary.taken_over:
+        line(f"{summary.taken_over} rows took over the answers of a row with the same decision.")
+    for fault in list(summary.faults.values())[:12]:
+        line(f"row {fault.row} failed ({fault.fault}): {fault.reason}")
+    if summary.failed_before:
+        count = len(summary.failed_before)
+        line(f"{count} of the failed rows failed before; --retry-failed tries them again.")
     line(f"Head of the chain, to note elsewhere: {summary.head.hash}")
 
 
@@ -120,6 +181,8 @@ def _as_json(summary: AuditSummary) -> dict[str, object]:
         "open": summary.open,
         "skipped": summary.skipped,
         "failed": {str(row): fault.reason for row, fault in summary.faults.items()},
+        "failed_before": summary.failed_before,
+        "taken_over": summary.taken_over,
         "found": summary.found,
         "axps": summary.axps,
         "cxps": summary.cxps,
@@ -141,4 +204,5 @@ def _exit_code(summary: AuditSummary) -> int:
         bad = next(iter(summary.faults.values()))
         say(f"row {bad.row}: {bad.reason}{others}")
         return BAD_INPUT
-    return PARTIAL if summary.outcome is RunOutcome.BUDGET else ANSWERED
+    partial = summary.outcome is RunOutcome.BUDGET or summary.failed_before
+    return PARTIAL if partial else ANSWERED
