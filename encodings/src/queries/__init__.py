@@ -1,0 +1,1 @@
+"""Queries about explanations: largest value sets, probabilities, coverage of data."""
