@@ -8,20 +8,27 @@ for explanation in explainer.enumerate(row):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from whyproof.encodings.constraints.core import with_constraint_core
 from whyproof.encodings.oracles import OracleFactory, prepare_oracles, under_constraints
+from whyproof.encodings.queries.cover import Cover, cover
+from whyproof.encodings.queries.inflated import Inflated, inflate
+from whyproof.encodings.queries.probabilistic import (
+    Probabilistic,
+    TreeProbability,
+    probabilistic_axp,
+)
 from whyproof.engine.answers import Unknown, UnknownReason
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.classifier import Classifier
-from whyproof.engine.domain import Domain
+from whyproof.engine.domain import Boolean, Domain
 from whyproof.engine.enumerate import Enumeration, enumerate_explanations
 from whyproof.engine.errors import InputError
-from whyproof.engine.explanation import Explanation, Kind
+from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.facts import Facts
 from whyproof.engine.hitting.smallest import Smallest, smallest_explanation
 from whyproof.engine.minimise import minimise, strategy_named
@@ -30,10 +37,12 @@ from whyproof.engine.preferred import preferred_explanation
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, Question
 from whyproof.engine.region import Region
-from whyproof.engine.space import FeatureSpace, Point
+from whyproof.engine.relevancy import Finding, is_necessary, is_relevant
+from whyproof.engine.space import FeatureSet, FeatureSpace, Point, Points
+from whyproof.engine.such_that import Chosen, explanation_such_that
 from whyproof.margins import with_margin
 
-__all__ = ["Explainer", "Row"]
+__all__ = ["Explainer", "Row", "set_property"]
 
 Row = Point | Sequence[object] | Mapping[str, object]
 """An instance: codes as an array, or values in order, or values by column name."""
@@ -275,6 +284,169 @@ class Explainer:
             budget=budget,
             facts=facts,
         )
+
+    def necessary(
+        self,
+        instance: Row,
+        feature: int | str,
+        kind: Kind | str = Kind.AXP,
+        *,
+        budget: Budget | None = None,
+    ) -> Finding:
+        """Tell whether a feature stands in every explanation of a kind, by one question."""
+        problem = self.problem(instance)
+        (index,) = self._indices([feature])
+        return is_necessary(problem, self.oracle(problem), index, kind_named(kind), budget=budget)
+
+    def relevant(
+        self,
+        instance: Row,
+        features: Iterable[int | str],
+        kind: Kind | str = Kind.AXP,
+        *,
+        budget: Budget | None = None,
+    ) -> Finding:
+        """Tell whether some explanation contains all these features, and show one."""
+        problem, indices = self.problem(instance), self._indices(features)
+        return is_relevant(problem, self.oracle(problem), indices, kind_named(kind), budget=budget)
+
+    def such_that(
+        self,
+        instance: Row,
+        accepts: str | Callable[[FeatureSet], bool],
+        kind: Kind | str = Kind.AXP,
+        *,
+        smallest: bool = True,
+        budget: Budget | None = None,
+    ) -> Chosen:
+        """Find the least explanation whose set of features has a property.
+
+        Parameters
+        ----------
+        instance
+            Whose decision.
+        accepts
+            Tells of feature indices whether they will do; or rules over the features'
+            names, each of them true if it stands in the explanation, such as
+            ``":- age, income."`` (not both) or ``"debt :- income."``.
+        kind
+            ``"axp"`` or ``"cxp"``.
+        smallest
+            Of the least size; else the first that comes.
+        budget
+            Limits.
+        """
+        problem = self.problem(instance)
+        if isinstance(accepts, str):
+            accepts = set_property(accepts, problem.space.names)
+        return explanation_such_that(
+            problem,
+            self.oracle(problem),
+            kind_named(kind),
+            accepts,
+            smallest=smallest,
+            budget=budget,
+        )
+
+    def inflate(
+        self,
+        explanation: Explanation,
+        *,
+        order: Sequence[int] = (),
+        budget: Budget | None = None,
+    ) -> Inflated:
+        """Give each feature of an explanation the largest set of values that still does.
+
+        Parameters
+        ----------
+        explanation
+            From `explain` or `enumerate`.
+        order
+            Feature indices, those to inflate first in front.
+        budget
+            Limits.
+        """
+        return inflate(explanation, self.oracle, order=order, meter=(budget or Budget()).start())
+
+    def probabilistic(
+        self,
+        instance: Row,
+        probability: float,
+        *,
+        data: Points | None = None,
+        order: Sequence[int] = (),
+        budget: Budget | None = None,
+    ) -> Probabilistic:
+        """Find few features that make the decision of a tree model at least this likely.
+
+        Parameters
+        ----------
+        instance
+            Whose decision.
+        probability
+            Above 0, at most 1.
+        data
+            Rows by whose values columns are weighed; uniform over the domains without.
+        order
+            Feature indices, those to leave out first in front.
+        budget
+            Limits.
+        """
+        meter = (budget or Budget()).start()
+        count = TreeProbability(self.problem(instance), data)
+        return probabilistic_axp(count, probability, order=order, meter=meter)
+
+    def cover(self, instances: Sequence[Row], *, budget: Budget | None = None) -> Cover:
+        """Find few rules, inflated AXps of some instances, that cover all of them.
+
+        An instance that an earlier rule covers is not explained again; when the budget
+        ends the others stay uncovered.
+        """
+        meter = (budget or Budget()).start()
+        points = np.stack([self.problem(instance).instance for instance in instances])
+        rules: list[Inflated] = []
+        for row in range(len(points)):
+            if any(bool(rule.covers(points[row : row + 1])[0]) for rule in rules):
+                continue
+            if meter.exhausted() is not None:
+                break
+            problem = self.problem(points[row])
+            oracle = self.oracle(problem)
+            why = minimise(problem, oracle, Kind.AXP, strategy=self.strategy, meter=meter)
+            if why is not None and why.status is not Status.UNKNOWN:
+                rules.append(inflate(why, self.oracle, meter=meter))
+        return cover(rules, points, meter)
+
+    def _indices(self, features: Iterable[int | str]) -> list[int]:
+        return [self.space.index(f) if isinstance(f, str) else f for f in features]
+
+
+def set_property(text: str, names: Sequence[str]) -> Callable[[FeatureSet], bool]:
+    """Read rules about a set of features: each name is true if it belongs to the set.
+
+    Raises
+    ------
+    RuleError
+        With line and column of what is wrong.
+
+    Examples
+    --------
+    >>> not_both = set_property(":- age, income.", ["age", "income"])
+    >>> not_both(frozenset({0})), not_both(frozenset({0, 1}))
+    (True, False)
+    """
+    from whyproof.asp.rules.constraints import read_constraints
+
+    space = FeatureSpace.of(names, {name: Boolean() for name in names})
+    ended = text if text.rstrip().endswith(".") else f"{text}."
+    rules = read_constraints(ended, space, file="--such-that")
+
+    def accepts(members: FeatureSet) -> bool:
+        point = np.zeros((1, len(names)))
+        point[0, list(members)] = 1.0
+        return all(bool(rule.holds(point)[0]) for rule in rules)
+
+    return accepts
 
 
 def kind_named(kind: Kind | str) -> Kind:
