@@ -395,7 +395,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "rows": ((*A, "--rows", "a:b", "--store", "a.db"), "--rows"),
     "rows too large": ((*A, "--rows", "0:41", "--store", "a.db"), "0 to 39"),
     "no rows": ((*A, "--rows", "5:5", "--store", "a.db"), "--rows"),
-    "jobs": ((*A, "--rows", "0:2", "--store", "a.db", "--jobs", "0"), "jobs"),
+    "jobs": ((*A, "--rows", "0:2", "--store", "a.db", "--jobs", "-1"), "jobs"),
     "store elsewhere": ((*A, "--rows", "0:2", "--store", "none/a.db"), "folder"),
     "store of another model": ((*A, "--rows", "0:2", "--store", "other.db"), "another model"),
     "another region": ((*A, "--rows", "0:2", "--store", "target.db"), "another region"),
