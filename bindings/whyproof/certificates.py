@@ -21,7 +21,8 @@ import numpy as np
 
 from whyproof.checker import Refused, Verdict, check_certificate
 from whyproof.checker.document import FORMAT, VERSION, digest_of
-from whyproof.encodings.trees.box_proof import MAX_BOXES, BoxProof, BoxProver
+from whyproof.encodings.networks.graph import NetworkGraph
+from whyproof.encodings.trees.box_proof import MAX_BOXES, BoxProver
 from whyproof.encodings.trees.boxes import LeafBoxes
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.encodings.trees.oracle import TreeOracle
@@ -35,8 +36,12 @@ from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, MoveBeyond, ReachClass
 from whyproof.engine.space import FeatureSet, FeatureSpace, Point
+from whyproof.refutations import Refuter
 
-__all__ = ["CertificateBuilder", "Unproved", "certify"]
+__all__ = ["PROOFS", "CertificateBuilder", "Unproved", "certify"]
+
+PROOFS = ("boxes", "drat")
+"""Kinds of proofs that can be chosen."""
 
 
 class Unproved(WhyproofError, RuntimeError):
@@ -56,9 +61,14 @@ class CertificateBuilder:
         As given to `load_model`, for XGBoost's text dumps.
     max_boxes
         Largest proof.
+    proofs
+        ``"boxes"``, or ``"drat"`` for clauses that a solver refuted; where clauses do not
+        settle a claim, boxes are used all the same.
 
     Raises
     ------
+    InputError
+        For an unknown kind of proof.
     UnsupportedError
         If the model is no tree ensemble, or the space has constraints.
     """
@@ -71,7 +81,10 @@ class CertificateBuilder:
         *,
         base_score: float | None = None,
         max_boxes: int = MAX_BOXES,
+        proofs: str = "boxes",
     ) -> None:
+        if proofs not in PROOFS:
+            raise InputError(f"no kind of proof {proofs!r}; known are {', '.join(PROOFS)}")
         structure = model.structure
         if not isinstance(structure, TreeEnsemble):
             raise UnsupportedError("certificates are for tree ensembles; this model is none")
@@ -91,6 +104,12 @@ class CertificateBuilder:
         self._program = TreeProgram(LeafBoxes.of(structure, space))
         self._decisions: list[tuple[ExplanationProblem, list[dict[str, object]]]] = []
         self._tools: tuple[BoxProver, TreeOracle] | None = None
+        self._refuter: Refuter | None = None
+        if proofs == "drat":
+            try:
+                self._refuter = Refuter(self._content([]), self._payload)
+            except Refused as reason:
+                raise UnsupportedError(f"the checker cannot read the model: {reason}") from None
 
     def add(self, explanation: Explanation, *, meter: Meter | None = None) -> None:
         """Prove an explanation again and add it.
@@ -141,6 +160,9 @@ class CertificateBuilder:
         """
         if not self._decisions:
             raise InputError("there is nothing to certify: no explanation was found")
+        return self._content([_decision(problem, claims) for problem, claims in self._decisions])
+
+    def _content(self, decisions: list[dict[str, object]]) -> dict[str, object]:
         content: dict[str, object] = {
             "format": FORMAT,
             "version": VERSION,
@@ -151,7 +173,7 @@ class CertificateBuilder:
             },
             "slack": self._slack,
             "space": _space(self._space),
-            "decisions": [_decision(problem, claims) for problem, claims in self._decisions],
+            "decisions": decisions,
         }
         return {**content, "digest": digest_of(content)}
 
@@ -184,7 +206,7 @@ class CertificateBuilder:
         self, problem: ExplanationProblem, found: Explanation, meter: Meter
     ) -> dict[str, object]:
         free = problem.universe - found.members
-        proof = self._prove(free, meter)
+        proof = self._prove(problem, free, meter)
         if isinstance(proof, Unknown):
             raise Unproved(f"no proof was found: {proof.detail or proof.reason}")
         witnesses: dict[str, object] = {}
@@ -199,7 +221,7 @@ class CertificateBuilder:
             "kind": "axp",
             "features": list(found.features),
             "open": unsure,
-            "proof": proof.as_json(),
+            "proof": proof,
             "witnesses": witnesses,
         }
 
@@ -214,11 +236,11 @@ class CertificateBuilder:
         for member, name in zip(found.indices, found.features, strict=True):
             proof = None
             if member not in found.open:
-                proof = self._prove(found.members - {member}, meter)
-            if isinstance(proof, BoxProof):
-                proofs[name] = proof.as_json()
-            else:
+                proof = self._prove(problem, found.members - {member}, meter)
+            if proof is None or isinstance(proof, Unknown):
                 unsure.append(name)
+            else:
+                proofs[name] = proof
         return {
             "kind": "cxp",
             "features": list(found.features),
@@ -227,9 +249,16 @@ class CertificateBuilder:
             "proofs": proofs,
         }
 
-    def _prove(self, free: FeatureSet, meter: Meter) -> BoxProof | Unknown:
+    def _prove(
+        self, problem: ExplanationProblem, free: FeatureSet, meter: Meter
+    ) -> dict[str, object] | Unknown:
+        if self._refuter is not None:
+            refuted = self._refuter.prove(problem, _decision(problem, []), free, meter)
+            if refuted is not None:
+                return refuted
         assert self._tools is not None  # set when the first explanation was added
-        return self._tools[0].prove(free, meter, self._max_boxes)
+        proof = self._tools[0].prove(free, meter, self._max_boxes)
+        return proof if isinstance(proof, Unknown) else proof.as_json()
 
     def _witness(self, known: Answer | None, free: FeatureSet, meter: Meter) -> Answer | None:
         """Return a counterexample that moves `free` only: a known one, or a new one."""
@@ -245,6 +274,7 @@ def certify(
     path: str | os.PathLike[str],
     *,
     base_score: float | None = None,
+    proofs: str = "boxes",
     budget: Budget | None = None,
 ) -> Verdict:
     """Write a certificate of explanations of one model, after checking it.
@@ -259,6 +289,8 @@ def certify(
         File to write.
     base_score
         As given to `load_model`, for XGBoost's text dumps.
+    proofs
+        ``"boxes"`` or ``"drat"``, as for `CertificateBuilder`.
     budget
         Limits.
 
@@ -285,7 +317,13 @@ def certify(
     if not listed:
         raise InputError("there is nothing to certify: no explanation was given")
     first = listed[0].problem
-    builder = CertificateBuilder(model_file, first.classifier, first.space, base_score=base_score)
+    if isinstance(first.classifier.structure, NetworkGraph):
+        from .network_certificates import certify_network
+
+        return certify_network(listed, model_file, path, budget=budget)
+    builder = CertificateBuilder(
+        model_file, first.classifier, first.space, base_score=base_score, proofs=proofs
+    )
     meter = (budget or Budget()).start()
     for explanation in listed:
         builder.add(explanation, meter=meter)

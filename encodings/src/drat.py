@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whyproof.engine.answers import Unknown
+from whyproof.engine.budget import Meter
 from whyproof.engine.errors import InputError, MissingExtraError
 
 __all__ = ["DratProof", "check_drat", "dimacs", "refute"]
 
-_SOLVER = "cadical195"
+_SOLVER = "glucose4"
+_CONFLICTS = 20_000
+"""Conflicts between two looks at the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ class DratProof:
         return formula, proof
 
 
-def refute(clauses: Iterable[Sequence[int]], units: Iterable[int] = ()) -> DratProof | None:
+def refute(
+    clauses: Iterable[Sequence[int]], units: Iterable[int] = (), *, meter: Meter | None = None
+) -> DratProof | Unknown | None:
     """Refute clauses with a fresh solver.
 
     Parameters
@@ -64,16 +70,18 @@ def refute(clauses: Iterable[Sequence[int]], units: Iterable[int] = ()) -> DratP
         Literals as in DIMACS.
     units
         Literals to add as clauses: the core.
+    meter
+        Budget of the run.
 
     Returns
     -------
-    DratProof or None
-        `None` if they are satisfiable.
+    DratProof, Unknown or None
+        `None` if they are satisfiable, `Unknown` if the budget ended.
 
     Examples
     --------
     >>> proof = refute([(1, 2), (-1, 2)], units=[-2])
-    >>> proof is not None and len(proof.clauses)
+    >>> len(proof.clauses)
     3
     >>> refute([(1, 2)]) is None
     True
@@ -82,9 +90,16 @@ def refute(clauses: Iterable[Sequence[int]], units: Iterable[int] = ()) -> DratP
 
     given = (*(tuple(clause) for clause in clauses), *((unit,) for unit in units))
     with Solver(name=_SOLVER, bootstrap_with=given, with_proof=True) as solver:
-        if solver.solve():
+        found: bool | None = None
+        while found is None:
+            solver.conf_budget(_CONFLICTS)
+            found = solver.solve_limited()
+            reason = meter.exhausted() if meter is not None and found is None else None
+            if reason is not None:
+                return Unknown(reason)
+        if found:
             return None
-        lines: list[str] = [str(line) for line in solver.get_proof() or ()]
+        lines: list[str] = [str(line).strip() for line in solver.get_proof() or ()]
     if not any(line.split() == ["0"] for line in lines):
         lines.append("0")  # solvers leave the empty clause out when units alone suffice
     return DratProof(given, tuple(lines))

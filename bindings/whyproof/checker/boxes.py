@@ -6,79 +6,19 @@ or do not; so nothing has to be checked about splits, and only the ends of a pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .cells import passing
+from .clauses import change_clauses
 from .document import number
-from .model import Branch, Leaf, Test, TreeModel, round_to
+from .landscape import Landscape, Reached, reached_within
+from .model import Test
 from .question import Rival
 from .refusal import Refused
 
-__all__ = ["BoxChecker", "Landscape"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reached:
-    """A leaf: the cells it needs by column, and what it adds."""
-
-    number: int
-    needs: Mapping[int, int]
-    values: tuple[int, ...]
-
-
-class Landscape:
-    """A model over the cells of a region.
-
-    Parameters
-    ----------
-    model
-        The model.
-    cells
-        Cells that a free column may take, by column.
-    """
-
-    def __init__(self, model: TreeModel, cells: Sequence[Sequence[float]]) -> None:
-        self.model, self.cells = model, cells
-        tests: list[dict[Test, int]] = [{} for _ in cells]
-        for tree in model.trees:
-            for node in tree:
-                if isinstance(node, Branch) and node.test not in tests[node.test.column]:
-                    made = passing(node.test, cells[node.test.column], model.precision)
-                    tests[node.test.column][node.test] = made
-        self.whole = [(1 << len(column)) - 1 for column in cells]
-        self._tests = tests
-        self.trees = [self._leaves(number) for number in range(len(model.trees))]
-
-    def home(self, instance: Sequence[float]) -> list[int]:
-        """Return a cell of each column that answers every test as the instance does."""
-        found: list[int] = []
-        for value, tests, alike in zip(instance, self._tests, self.whole, strict=True):
-            rounded = round_to(value, self.model.precision)
-            for test, passes in tests.items():
-                alike &= passes if test.passes(rounded) else ~passes
-            if not alike:
-                raise Refused("the instance lies in no cell of the region")
-            found.append(alike & -alike)
-        return found
-
-    def _leaves(self, number: int) -> list[_Reached]:
-        tree, found = self.model.trees[number], list[_Reached]()
-        pending: list[tuple[int, dict[int, int]]] = [(0, {})]
-        while pending:
-            at, needs = pending.pop()
-            node = tree[at]
-            if isinstance(node, Leaf):
-                found.append(_Reached(at, needs, self.model.added[number][at]))
-                continue
-            column = node.test.column
-            passes, before = self._tests[column][node.test], needs.get(column, self.whole[column])
-            for child, kept in ((node.yes, before & passes), (node.no, before & ~passes)):
-                if kept:
-                    pending.append((child, {**needs, column: kept}))
-        return found
+__all__ = ["BoxChecker"]
 
 
 class BoxChecker:
@@ -117,7 +57,7 @@ class BoxChecker:
         sums = landscape.model.sums(instance)
         self._home = landscape.home(instance)
         self._home_leaves = [
-            [leaf.number for leaf in _within(self._home, t)] for t in landscape.trees
+            [leaf.number for leaf in reached_within(self._home, t)] for t in landscape.trees
         ]
         self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
@@ -147,8 +87,8 @@ class BoxChecker:
         if not isinstance(steps, list):
             raise Refused("a proof has no steps")
         land = self._land
-        box = [land.whole[c] if c in free else self._home[c] for c in range(len(land.cells))]
-        trees = [_within(box, leaves) for leaves in land.trees]
+        box = self._around(free)
+        trees = [reached_within(box, leaves) for leaves in land.trees]
         stack = [(box, trees)]
         ends = 0
         for place, step in enumerate(steps):
@@ -181,6 +121,15 @@ class BoxChecker:
             raise Refused("a proof ends before all boxes are settled")
         return ends
 
+    def clauses(self, free: set[int], levels: int) -> list[tuple[int, ...]]:
+        """Write what a DRAT proof has to refute; as `change_clauses`."""
+        box = self._around(free)
+        return change_clauses(self._land, self._rivals, self._slack, box, levels)
+
+    def _around(self, free: set[int]) -> list[int]:
+        land = self._land
+        return [land.whole[c] if c in free else self._home[c] for c in range(len(land.cells))]
+
     def _split(self, step: list[Any]) -> tuple[int, int]:
         land = self._land
         if len(step) not in (2, 3) or not isinstance(step[0], int) or isinstance(step[0], bool):
@@ -194,11 +143,11 @@ class BoxChecker:
             asked = Test(column, number(test), missing=missing)
         return column, passing(asked, land.cells[column], "float64")
 
-    def _at_home(self, trees: list[list[_Reached]]) -> bool:
+    def _at_home(self, trees: list[list[Reached]]) -> bool:
         """Tell whether all points of a box have the leaves of the instance."""
         return [[leaf.number for leaf in t] for t in trees] == self._home_leaves
 
-    def _settled(self, trees: list[list[_Reached]]) -> bool:
+    def _settled(self, trees: list[list[Reached]]) -> bool:
         """Tell whether no rival can be beyond zero, even within the slack."""
         return all(
             any(self._below(d.weights, d.constant, d.ties, trees) for d in rival.differences)
@@ -206,7 +155,7 @@ class BoxChecker:
         )
 
     def _below(
-        self, weights: tuple[int, ...], constant: Fraction, ties: bool, trees: list[list[_Reached]]
+        self, weights: tuple[int, ...], constant: Fraction, ties: bool, trees: list[list[Reached]]
     ) -> bool:
         total = sum(w * b for w, b in zip(weights, self._land.model.start, strict=True))
         factors = [(k, w) for k, w in enumerate(weights) if w]
@@ -227,8 +176,3 @@ class BoxChecker:
                 first = (box[column] & -box[column]).bit_length() - 1
                 point[column] = self._land.cells[column][first]
         return point
-
-
-def _within(box: Sequence[int], leaves: Sequence[_Reached]) -> list[_Reached]:
-    """Return the leaves that some point of a box reaches."""
-    return [leaf for leaf in leaves if all(box[c] & m for c, m in leaf.needs.items())]

@@ -8,6 +8,7 @@ from typing import Any
 
 from .boxes import BoxChecker
 from .document import Document, Feature, fields, number
+from .drat import replay_drat
 from .model import TreeModel
 from .question import outcome, rivals
 from .reading import Predict
@@ -86,14 +87,13 @@ class Decision:
         given = fields(claim, "an AXp", ("kind", "features", "open", "proof", "witnesses"))
         members, unsure = self._members(given)
         free = self._mutable - members
-        boxes = self._entailed(given["proof"], free)
+        how = self._entailed(given["proof"], free)
         if set(given["witnesses"]) != members - unsure:
             raise Refused("there is not one witness for each element of an AXp")
         for name, changes in given["witnesses"].items():
             self._witness(changes, free | {name})
         self._state(
-            f"fixing {_listed(members)} forces {self._label}, in {boxes} "
-            f"{'box' if boxes == 1 else 'boxes'}",
+            f"fixing {_listed(members)} forces {self._label}, {how}",
             members,
             unsure,
         )
@@ -136,11 +136,32 @@ class Decision:
             raise Refused("a claim names features that do not exist")
         return set(members), set(unsure)
 
-    def _entailed(self, proof: object, free: set[str]) -> int:
-        columns = {c for name in free for c in self._by_name[name].columns}
+    def _entailed(self, proof: object, free: set[str]) -> str:
+        columns = self._columns(free)
+        if isinstance(proof, dict) and proof.get("type") == "drat":
+            given = fields(proof, "a proof", ("type", "levels", "lines"))
+            clauses = self._checker.clauses(columns, given["levels"])
+            replay_drat(clauses, given["lines"])
+            self._verdict.refutations += 1
+            return f"by refuting {len(clauses)} clauses"
         boxes = self._checker.check(proof, columns)
         self._verdict.boxes += boxes
-        return boxes
+        return f"in {boxes} {'box' if boxes == 1 else 'boxes'}"
+
+    def clauses(self, free: set[str], levels: int) -> list[tuple[int, ...]]:
+        """Return what a DRAT proof has to refute, for whoever makes one.
+
+        Parameters
+        ----------
+        free
+            Features that may move, by name.
+        levels
+            Steps of the grid for sums.
+        """
+        return self._checker.clauses(self._columns(free & self._mutable), levels)
+
+    def _columns(self, free: set[str]) -> set[int]:
+        return {c for name in free for c in self._by_name[name].columns}
 
     def _witness(self, changes: object, free: set[str]) -> None:
         """Check a point, given as the columns in which it differs from the instance."""

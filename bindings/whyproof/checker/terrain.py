@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .boxes import Landscape
 from .cells import column_cells
 from .document import Document
+from .landscape import Landscape
 from .model import Branch, Test, TreeModel
 from .region import Region
 

@@ -20,6 +20,8 @@ class Verdict:
     boxes, witnesses, replayed
         How many boxes were added up, points evaluated, and points confirmed by the model's
         own library.
+    refutations
+        How many sets of clauses DRAT proofs refuted.
     """
 
     claims: list[str] = field(default_factory=list[str])
@@ -27,3 +29,4 @@ class Verdict:
     boxes: int = 0
     witnesses: int = 0
     replayed: int = 0
+    refutations: int = 0

@@ -10,6 +10,8 @@ import typer
 from . import options
 from .audit_options import audit
 from .encode_options import encode
+from .recourse_commands import nearest, recourse, sensitive
+from .query import cover, query
 from .rule_commands import learn, rules_app
 from .world_commands import justify, plan
 
@@ -27,7 +29,12 @@ app.add_typer(rules_app, name="rules")
 app.command()(learn)
 app.command()(plan)
 app.command()(justify)
+app.command()(query)
+app.command()(cover)
 app.command()(encode)
+app.command()(nearest)
+app.command()(sensitive)
+app.command()(recourse)
 app.command()(audit)
 
 _Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
@@ -83,6 +90,7 @@ def explain(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
+    proofs: options.Proofs = "boxes",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
@@ -108,6 +116,7 @@ def explain(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        proofs=proofs,
         rules=rules or (),
         features=features,
         domain=domain,
@@ -158,6 +167,7 @@ def enumerate_(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
+    proofs: options.Proofs = "boxes",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
@@ -185,6 +195,7 @@ def enumerate_(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        proofs=proofs,
         rules=rules or (),
         features=features,
         domain=domain,

@@ -104,6 +104,7 @@ def audit(
         typer.Option("--log", help="Append a structured log, JSON lines.", metavar="FILE"),
     ] = None,
     certify: options.Certify = None,
+    proofs: options.Proofs = "boxes",
     json: options.Json = False,
 ) -> int:
     """Explain many rows into a store; run it again to go on."""
@@ -128,6 +129,7 @@ def audit(
         epsilon=epsilon,
         norm=norm,
         strategy=strategy,
+        proofs=proofs,
         rules=rules or (),
         features=features,
         domain=domain,

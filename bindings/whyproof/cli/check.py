@@ -25,9 +25,14 @@ _MAX_BYTES = 1 << 30
 def check_command(file: Path, model: Path, *, replay: bool, as_json: bool) -> int:
     """Verify a certificate."""
     from whyproof.checker import Refused, check_certificate
+    from whyproof.network_check import check_network_certificate, is_network_certificate
 
     try:
-        verdict = check_certificate(_read(file).decode("utf-8"), _read(model), replay=replay)
+        text = _read(file).decode("utf-8")
+        if is_network_certificate(text):
+            verdict = check_network_certificate(text, _read(model))
+        else:
+            verdict = check_certificate(text, _read(model), replay=replay)
     except UnicodeDecodeError:
         raise DataError(f"{file} is no certificate: it is not text") from None
     except Refused as reason:
@@ -41,7 +46,8 @@ def check_command(file: Path, model: Path, *, replay: bool, as_json: bool) -> in
     for sentence in verdict.semantics:
         paragraph(sentence)
     paragraph(
-        f"{verdict.boxes} boxes were added up, {verdict.witnesses} points evaluated, "
+        f"{verdict.boxes} boxes were added up, {verdict.refutations} DRAT proofs replayed, "
+        f"{verdict.witnesses} points evaluated, "
         f"{verdict.replayed} answers of the model's own library compared."
     )
     return ANSWERED
@@ -53,19 +59,23 @@ def certificate(
     """Write a certificate and return what a check of it says, ready for JSON."""
     from whyproof.certificates import certify
 
-    verdict = certify(explanations, subject.request.model, file)
+    request = subject.request
+    verdict = certify(explanations, request.model, file, proofs=request.proofs)
     return {"file": str(file), **_summary(verdict)}
 
 
 def certified(summary: object) -> None:
     """Say where a certificate was written."""
     if isinstance(summary, dict):
-        line(f"Certificate: {summary['file']} ({summary['boxes']} boxes), checked.")
+        refuted = summary["refutations"]
+        how = f"{summary['boxes']} boxes" + (f", {refuted} refutations" if refuted else "")
+        line(f"Certificate: {summary['file']} ({how}), checked.")
 
 
 def _summary(verdict: Verdict) -> dict[str, object]:
     return {
         "boxes": verdict.boxes,
+        "refutations": verdict.refutations,
         "witnesses": verdict.witnesses,
         "replayed": verdict.replayed,
         "semantics": verdict.semantics,

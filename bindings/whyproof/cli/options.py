@@ -26,6 +26,7 @@ __all__ = [
     "MustNotContain",
     "Norm",
     "Picture",
+    "Proofs",
     "Ranges",
     "Row",
     "Rules",
@@ -97,6 +98,12 @@ Certify = Annotated[
     Path | None,
     typer.Option(
         "--certify", help="Write a certificate that 'whyproof check' verifies.", metavar="FILE"
+    ),
+]
+Proofs = Annotated[
+    str,
+    typer.Option(
+        "--proofs", help="How --certify proves: boxes, or clauses with DRAT.", metavar="boxes|drat"
     ),
 ]
 Classes = Annotated[

@@ -43,6 +43,7 @@ class Request:
     epsilon: float | None = None
     norm: str | None = None
     strategy: str = "witness"
+    proofs: str = "boxes"
     rules: Sequence[Path] = ()
     features: str | None = None
     domain: str | None = None

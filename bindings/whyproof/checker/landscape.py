@@ -1,0 +1,78 @@
+"""A model over the cells of a region: which cells each leaf holds, and what it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .cells import passing
+from .model import Branch, Leaf, Test, TreeModel, round_to
+from .refusal import Refused
+
+__all__ = ["Landscape", "Reached", "reached_within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A leaf: the cells it needs by column, and what it adds."""
+
+    number: int
+    needs: Mapping[int, int]
+    values: tuple[int, ...]
+
+
+class Landscape:
+    """A model over the cells of a region.
+
+    Parameters
+    ----------
+    model
+        The model.
+    cells
+        Cells that a free column may take, by column.
+    """
+
+    def __init__(self, model: TreeModel, cells: Sequence[Sequence[float]]) -> None:
+        self.model, self.cells = model, cells
+        tests: list[dict[Test, int]] = [{} for _ in cells]
+        for tree in model.trees:
+            for node in tree:
+                if isinstance(node, Branch) and node.test not in tests[node.test.column]:
+                    made = passing(node.test, cells[node.test.column], model.precision)
+                    tests[node.test.column][node.test] = made
+        self.whole = [(1 << len(column)) - 1 for column in cells]
+        self._tests = tests
+        self.trees = [self._leaves(number) for number in range(len(model.trees))]
+
+    def home(self, instance: Sequence[float]) -> list[int]:
+        """Return a cell of each column that answers every test as the instance does."""
+        found: list[int] = []
+        for value, tests, alike in zip(instance, self._tests, self.whole, strict=True):
+            rounded = round_to(value, self.model.precision)
+            for test, passes in tests.items():
+                alike &= passes if test.passes(rounded) else ~passes
+            if not alike:
+                raise Refused("the instance lies in no cell of the region")
+            found.append(alike & -alike)
+        return found
+
+    def _leaves(self, number: int) -> list[Reached]:
+        tree, found = self.model.trees[number], list[Reached]()
+        pending: list[tuple[int, dict[int, int]]] = [(0, {})]
+        while pending:
+            at, needs = pending.pop()
+            node = tree[at]
+            if isinstance(node, Leaf):
+                found.append(Reached(at, needs, self.model.added[number][at]))
+                continue
+            column = node.test.column
+            passes, before = self._tests[column][node.test], needs.get(column, self.whole[column])
+            for child, kept in ((node.yes, before & passes), (node.no, before & ~passes)):
+                if kept:
+                    pending.append((child, {**needs, column: kept}))
+        return found
+
+
+def reached_within(box: Sequence[int], leaves: Sequence[Reached]) -> list[Reached]:
+    """Return the leaves that some point of a box reaches."""
+    return [leaf for leaf in leaves if all(box[c] & m for c, m in leaf.needs.items())]
