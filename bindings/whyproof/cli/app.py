@@ -12,7 +12,6 @@ from .audit_options import audit
 from .encode_options import encode
 from .recourse_commands import nearest, recourse, sensitive
 from .query import cover, query
-from .query import cover, query
 from .rule_commands import learn, rules_app
 from .world_commands import justify, plan
 
@@ -30,8 +29,6 @@ app.add_typer(rules_app, name="rules")
 app.command()(learn)
 app.command()(plan)
 app.command()(justify)
-app.command()(query)
-app.command()(cover)
 app.command()(query)
 app.command()(cover)
 app.command()(encode)

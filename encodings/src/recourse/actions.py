@@ -66,6 +66,25 @@ class Action:
             case "any":
                 return self.lower, self.upper
 
+    def allows(self, before: float, after: float) -> bool:
+        """Tell whether a value may become another one.
+
+        Examples
+        --------
+        >>> Action("up", step=2.0).allows(1.0, 5.0), Action("up", step=2.0).allows(1.0, 4.0)
+        (True, False)
+        """
+        if before == after or (math.isnan(before) and math.isnan(after)):
+            return True
+        if math.isnan(before) or math.isnan(after):
+            return self == FREE
+        low, high = self.limits(before)
+        if self.direction == "stay" or not low <= after <= high:
+            return False
+        if self.step is None:
+            return True
+        return before + round((after - before) / self.step) * self.step == after
+
     def describe(self, name: str) -> str:
         """Say the rule in words.
 

@@ -11,15 +11,11 @@ which violates few rules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.hitting.sat import SatHittingSets
 from whyproof.engine.hitting.solver import HittingSetProblem
-from whyproof.engine.region import Region
 from whyproof.engine.space import Point
 
 from .answer import NearestStatus, Rule
@@ -86,51 +82,5 @@ def smallest_conflict(
                 return Conflict(tuple(chosen), True)
             if found.point is None:
                 break
-            solver.add(frozenset(violated(search, rules, instance, found.point)))
+            solver.add(frozenset(search.violated(instance, found.point)))
     return Conflict(rules, False)
-
-
-def violated(
-    search: NearestSearch, rules: Sequence[Rule], instance: Point, point: Point
-) -> list[int]:
-    """Return the positions of the rules that a point violates."""
-    return [i for i, rule in enumerate(rules) if not _obeys(search, rule, instance, point)]
-
-
-def _obeys(search: NearestSearch, rule: Rule, instance: Point, point: Point) -> bool:
-    match rule.kind:
-        case "action":
-            return _allowed(search, rule.index, instance, point)
-        case "region":
-            region: Region = search.region
-            return region.contains(search.free_space, instance, point)
-        case "floor":
-            floor = search.floors[rule.index]
-            return bool(floor.ensemble.sums(point[None])[0, 0] >= floor.least)
-        case "table":
-            boxes = search.terrain(search.put(instance)).boxes
-            seen = search.together[rule.index]
-            cells, columns = boxes.locate(point), list(seen.columns)
-            rows = np.stack([boxes.locate(row)[columns] for row in seen.data])
-            return int((rows == cells[columns]).all(axis=1).sum()) >= seen.least
-        case _:
-            constraint = search.constraints[rule.index].at(instance)
-            return bool(constraint.holds(point[None])[0])
-
-
-def _allowed(search: NearestSearch, feature: int, instance: Point, point: Point) -> bool:
-    action = search.actions.of_feature(feature)
-    for c in search.space.features[feature].columns:
-        here, there = float(instance[c]), float(point[c])
-        if here == there or (np.isnan(here) and np.isnan(there)):
-            continue
-        if action.direction == "stay" or np.isnan(here) or np.isnan(there):
-            return False
-        low, high = action.limits(here)
-        if not low <= there <= high:
-            return False
-        if action.step is not None:
-            count = round((there - here) / action.step)
-            if here + count * action.step != there:
-                return False
-    return True

@@ -47,8 +47,7 @@ class NearestSearch:
     Parameters
     ----------
     models
-        Classifiers whose `structure` is a `TreeEnsemble`; a point has to satisfy all of
-        them.
+        Classifiers whose `structure` is a `TreeEnsemble`.
     space
         Their inputs.
     distance
@@ -62,6 +61,9 @@ class NearestSearch:
     floors, together
         Plausibility: scores that must be high enough, and combinations that must have
         been seen.
+
+    at_least
+        Number of models whose decision has to change; all of them if not given.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class NearestSearch:
         region: Region | None = None,
         floors: Sequence[Floor] = (),
         together: Sequence[SeenTogether] = (),
+        at_least: int | None = None,
     ) -> None:
         if not models:
             raise DataError("there is no model to change the decision of")
@@ -104,6 +107,12 @@ class NearestSearch:
         self.region = region or Region.everywhere()
         if self.region.norm not in (None, "linf"):
             raise UnsupportedError("the search knows boxes and linf balls as regions only")
+        self.at_least = len(self.models) if at_least is None else at_least
+        if not 1 <= self.at_least <= len(self.models):
+            raise DataError(
+                f"{self.at_least} of {len(self.models)} models cannot be convinced; name a number "
+                "from 1 to the number of models"
+            )
         self.constraints = as_constraints(space)
         self.floors, self.together = tuple(floors), tuple(together)
         self._ensembles = [_ensemble_of(model, space) for model in self.models]
@@ -196,7 +205,8 @@ class NearestSearch:
             )
             places = knowledge.pin(places)
         floors = terrain.floors(active)
-        goal = [(*rows, *floors) for rows in terrain.goal(self.question, predictions)]
+        rows_of = terrain.goal(self.question, predictions, self.at_least)
+        goal = [(*rows, *floors) for rows in rows_of]
         program = terrain.program(active)
         return Run(self, predictions, meter, program, goal, places, knowledge, tuple(extras))
 
@@ -217,19 +227,47 @@ class NearestSearch:
         return self._terrains[key]
 
     def outcomes(self, point: Point, predictions: Sequence[float]) -> tuple[float, ...] | None:
-        """Run a point through all models; `None` if one does not change its decision.
+        """Run a point through all models; `None` if it does not change enough decisions.
 
         The point is run as it is and, where models round to float32, rounded.
         """
         rounded = np.asarray(point, dtype=np.float32).astype(np.float64)
         said: list[float] = []
+        convinced = 0
         for model, ensemble, kept in zip(self.models, self._ensembles, predictions, strict=True):
             points = np.stack([point, rounded]) if ensemble.input_type == "float32" else point[None]
             outcomes, changed = self.question.evaluate(model, points, kept)
-            if not bool(changed.all()):
-                return None
+            convinced += bool(changed.all())
             said.append(float(outcomes[0]))
-        return tuple(said)
+        return tuple(said) if convinced >= self.at_least else None
+
+    def violated(self, instance: Point, point: Point) -> list[int]:
+        """Return the positions in `rules` of those that a point violates."""
+        return [i for i, rule in enumerate(self.rules) if not self._obeys(rule, instance, point)]
+
+    def obeys(self, instance: Point, point: Point) -> bool:
+        """Tell whether a point obeys all rules and lies in the space."""
+        return not self.violated(instance, point) and bool(
+            self.free_space.admissible(point[None]).all()
+        )
+
+    def _obeys(self, rule: Rule, instance: Point, point: Point) -> bool:
+        match rule.kind:
+            case "action":
+                action = self.actions.of_feature(rule.index)
+                columns = self.space.features[rule.index].columns
+                return all(action.allows(float(instance[c]), float(point[c])) for c in columns)
+            case "region":
+                return self.region.contains(self.free_space, instance, point)
+            case "floor":
+                floor = self.floors[rule.index]
+                return bool(floor.ensemble.sums(point[None])[0, 0] >= floor.least)
+            case "table":
+                boxes = self.terrain(self.put(instance)).boxes
+                return self.together[rule.index].holds(boxes, point)
+            case _:
+                constraint = self.constraints[rule.index].at(instance)
+                return bool(constraint.holds(point[None])[0])
 
     def _already(self, predictions: Sequence[float]) -> bool:
         """Refuse questions that make no sense; tell whether nothing has to change."""
@@ -240,7 +278,7 @@ class NearestSearch:
             return False
         for model in self.models:
             question.check(model, -1.0)
-        return all(prediction == question.target for prediction in predictions)
+        return sum(prediction == question.target for prediction in predictions) >= self.at_least
 
 
 def _ensemble_of(model: Classifier, space: FeatureSpace) -> TreeEnsemble:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from whyproof.encodings.trees.boxes import LeafBoxes
 from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.engine.errors import DataError
-from whyproof.engine.space import FeatureSpace, Points
+from whyproof.engine.space import FeatureSpace, Point, Points
 
 from .program import CellTable
 
@@ -67,6 +67,12 @@ class SeenTogether:
         names = ", ".join(space.columns[c].name for c in self.columns)
         times = "" if self.least == 1 else f" at least {self.least} times"
         return f"the combination of {names} has been seen{times}"
+
+    def holds(self, boxes: LeafBoxes, point: Point) -> bool:
+        """Tell whether a point's combination of cells has been seen often enough."""
+        columns = list(self.columns)
+        rows = np.stack([boxes.locate(row)[columns] for row in self.data])
+        return int((rows == boxes.locate(point)[columns]).all(axis=1).sum()) >= self.least
 
 
 def cell_table(boxes: LeafBoxes, seen: SeenTogether) -> CellTable:

@@ -128,11 +128,14 @@ def _enumerated(
     meter: Meter,
 ) -> Affected:
     """Put every combination of cells into every row."""
+    held = {c: rows[~np.isnan(rows[:, c]), c] for c in columns}
+    usual = {c: float(np.median(values)) if len(values) else 0.0 for c, values in held.items()}
     options = [
         [
             float(value)
             for k in range(len(boxes.columns[c]))
-            if (value := boxes.columns[c].pick(k, 0.0, *boxes.columns[c].domain.bounds)) is not None
+            if (value := boxes.columns[c].pick(k, usual[c], *boxes.columns[c].domain.bounds))
+            is not None
         ]
         for c in columns
     ]

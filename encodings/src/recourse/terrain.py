@@ -6,6 +6,7 @@ outcome, plausibility rows, and programs by the tables that they contain.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -58,7 +59,7 @@ class Terrain:
         self._firsts = [int(i) for i in np.cumsum([0, *(e.n_outputs for e in ensembles)])]
         self._floors, self._together = tuple(floors), tuple(together)
         self._programs: dict[tuple[int, ...], CellProgram] = {}
-        self._goals: dict[tuple[Question, tuple[float, ...]], list[Alternative]] = {}
+        self._goals: dict[tuple[Question, tuple[float, ...], int], list[Alternative]] = {}
 
     @cached_property
     def _floor_rows(self) -> list[ScoreRow]:
@@ -71,9 +72,11 @@ class Terrain:
     def _tables(self) -> list[CellTable]:
         return [cell_table(self.boxes, seen) for seen in self._together]
 
-    def goal(self, question: Question, predictions: Sequence[float]) -> list[Alternative]:
-        """Return the alternatives that change the decision, given the models' outcomes."""
-        key = (question, tuple(predictions))
+    def goal(
+        self, question: Question, predictions: Sequence[float], at_least: int
+    ) -> list[Alternative]:
+        """Return the alternatives that change enough decisions, given the models' outcomes."""
+        key = (question, tuple(predictions), at_least)
         if key not in self._goals:
             goals: list[list[Alternative]] = []
             for number, (ensemble, kept) in enumerate(
@@ -84,7 +87,11 @@ class Terrain:
                     kept = float(question.target == 0)
                 first = self._firsts[number]
                 goals.append(alternatives(self.boxes, ensemble, first, question, kept))
-            self._goals[key] = combined(goals)
+            self._goals[key] = [
+                rows
+                for chosen in itertools.combinations(goals, at_least)
+                for rows in combined(chosen)
+            ]
         return self._goals[key]
 
     def floors(self, rules: Sequence[Rule]) -> list[ScoreRow]:

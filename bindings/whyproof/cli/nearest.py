@@ -1,0 +1,78 @@
+"""``whyproof nearest``: the nearest counterfactuals of one row, proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from whyproof.engine.budget import Budget
+from whyproof.engine.classifier import Classifier
+from whyproof.engine.errors import InputError
+
+from .failures import ANSWERED, PARTIAL
+from .output import json_line, line, paragraph
+from .recourse_options import RecourseRequest
+
+__all__ = ["nearest_command"]
+
+
+def nearest_command(
+    request: RecourseRequest,
+    row: int,
+    *,
+    k: int,
+    diverse: bool,
+    seconds: float | None,
+    certify: Path | None,
+    as_json: bool,
+) -> int:
+    """Find the nearest counterfactuals of one row."""
+    from whyproof.encodings.recourse.answer import NearestStatus
+    from whyproof.encodings.recourse.conflict import smallest_conflict
+    from whyproof.encodings.recourse.several import k_nearest
+    from whyproof.recourse.answers import nearest_as_json, nearest_in_words
+
+    if k < 1:
+        raise InputError(f"-k is a positive number, found {k}")
+    subject, search = request.open()
+    instance = subject.instance(row)
+    meter = Budget(seconds=seconds).start()
+    space, distance = search.space, search.distance
+    predicted = [_label(m, float(m.predict(instance[None])[0])) for m in search.models]
+    if not as_json:
+        said = ", ".join(dict.fromkeys(str(label) for label in predicted))
+        line(f"Row {row}: the model says {said}.")
+    settled = True
+    for number, found in enumerate(k_nearest(search, instance, k, diverse=diverse, meter=meter)):
+        conflict = None
+        if found.status is NearestStatus.NONE and number == 0:
+            conflict = smallest_conflict(search, instance, meter=meter)
+        settled = settled and found.status not in (NearestStatus.UNKNOWN, NearestStatus.BEST_SO_FAR)
+        labels = [_label(m, o) for m, o in zip(search.models, found.outcomes, strict=False)]
+        summary = None
+        if certify is not None and number == 0:
+            from whyproof.recourse.certificate import certify_nearest
+
+            summary = certify_nearest(search, found, request.request.model, certify, meter=meter)
+        if as_json:
+            answer = nearest_as_json(space, distance, found, labels, conflict)
+            extra = {} if summary is None else {"certificate": summary}
+            json_line(
+                {"row": row, "number": number + 1, "prediction": predicted[0], **answer, **extra}
+            )
+            continue
+        if number and found.status is NearestStatus.NONE:
+            line(f"These are all: there is no {_nth(number + 1)} one (proved).")
+            continue
+        prefix = f"{number + 1}. " if k > 1 else ""
+        paragraph(prefix + nearest_in_words(space, distance, found, labels, conflict))
+        if summary is not None:
+            line(f"Certificate: {summary['file']} ({summary['leaves']} leaves), checked.")
+    return ANSWERED if settled else PARTIAL
+
+
+def _label(model: Classifier, outcome: float) -> object:
+    return model.classes[int(outcome)] if model.classes else outcome
+
+
+def _nth(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")

@@ -1,0 +1,260 @@
+"""The commands about recourse and their options: ``nearest``, ``sensitive``, ``recourse``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+__all__ = ["nearest", "recourse", "sensitive"]
+
+_Norm = Annotated[
+    str, typer.Option("--norm", help="Distance that is minimised.", metavar="l0|l1|l2|linf")
+]
+_Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Weight by feature, TOML or JSON.", metavar="FILE"),
+]
+_Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale", help="Unit of steps: as they are, range, or MAD.", metavar="none|range|mad"
+    ),
+]
+_Up = Annotated[
+    list[str] | None,
+    typer.Option("--up", help="A feature that only rises; repeatable.", metavar="NAME"),
+]
+_Down = Annotated[
+    list[str] | None,
+    typer.Option("--down", help="A feature that only falls; repeatable.", metavar="NAME"),
+]
+_Step = Annotated[
+    list[str] | None,
+    typer.Option("--step", help="A feature moves in steps; repeatable.", metavar="NAME=V"),
+]
+_Within = Annotated[
+    list[str] | None,
+    typer.Option("--within", help="Where a feature ends; repeatable.", metavar="NAME=LOW:HIGH"),
+]
+_Models = Annotated[
+    list[Path] | None,
+    typer.Option("--models", help="Another model to convince; repeatable.", metavar="MODEL"),
+]
+_Share = Annotated[
+    float, typer.Option("--share", help="Share of the models to convince.", metavar="S")
+]
+_Seen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--seen", help="Features whose combination occurs in DATA; repeatable.", metavar="A,B"
+    ),
+]
+_Support = Annotated[
+    float | None,
+    typer.Option("--support", help="Least mean share of DATA in the point's leaves.", metavar="S"),
+]
+
+
+def nearest(
+    model: options.Model,
+    data: options.Data,
+    row: options.Row,
+    label: options.Label = None,
+    norm: _Norm = "l1",
+    weights: _Weights = None,
+    scale: _Scale = "none",
+    k: Annotated[int, typer.Option("--k", "-k", help="How many.", metavar="K")] = 1,
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="Each next one is another way to get there.")
+    ] = False,
+    target: options.Target = None,
+    interval: options.Interval = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    up: _Up = None,
+    down: _Down = None,
+    step: _Step = None,
+    within: _Within = None,
+    rules: options.Rules = None,
+    world: Annotated[
+        Path | None,
+        typer.Option(
+            "--world", help="Causal world: only direct actions cost.", metavar="WORLD.toml"
+        ),
+    ] = None,
+    seen: _Seen = None,
+    support: _Support = None,
+    models: _Models = None,
+    share: _Share = 1.0,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    time_limit: options.TimeLimit = None,
+    certify: options.Certify = None,
+    json: options.Json = False,
+) -> int:
+    """Find the nearest change that flips the decision about a row, and prove it."""
+    from .nearest import nearest_command
+    from .recourse_options import RecourseRequest
+    from .request import Request
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        interval=interval,
+        rules=rules or (),
+    )
+    asked = RecourseRequest(
+        request,
+        norm=norm,
+        weights=weights,
+        scale=scale,
+        up=up or (),
+        down=down or (),
+        step=step or (),
+        within=within or (),
+        models=models or (),
+        share=share,
+        seen=seen or (),
+        support=support,
+        world=world,
+    )
+    return nearest_command(
+        asked, row, k=k, diverse=diverse, seconds=time_limit, certify=certify, as_json=json
+    )
+
+
+def sensitive(
+    model: options.Model,
+    data: options.Data,
+    features: Annotated[
+        str, typer.Option("--features", help="Features to change, with commas.", metavar="A,B")
+    ],
+    rows: Annotated[str, typer.Option("--rows", help="Rows to ask about.", metavar="ROWS")] = ":",
+    label: options.Label = None,
+    near: Annotated[
+        float | None,
+        typer.Option("--near", help="Also within this of each row (linf).", metavar="E"),
+    ] = None,
+    monotone: Annotated[
+        str | None,
+        typer.Option("--monotone", help="Ask for monotonicity instead.", metavar="up|down"),
+    ] = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Also the share of the space, with proved bounds.")
+    ] = False,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    rules: options.Rules = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    time_limit: options.TimeLimit = None,
+    json: options.Json = False,
+) -> int:
+    """Ask whether changing only these features can flip any decision: a pair, or a proof."""
+    from .request import Request
+    from .sensitive import sensitive_command
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        vote=vote,
+        classes=classes,
+        rules=rules or (),
+    )
+    return sensitive_command(
+        request,
+        features,
+        rows=rows,
+        near=near,
+        monotone=monotone,
+        count=count,
+        seconds=time_limit,
+        as_json=json,
+    )
+
+
+def recourse(
+    model: options.Model,
+    data: options.Data,
+    rows: Annotated[str, typer.Option("--rows", help="Rows to help.", metavar="ROWS")],
+    actions: Annotated[int, typer.Option("--actions", help="Most actions.", metavar="K")],
+    label: options.Label = None,
+    share: Annotated[
+        float, typer.Option("--help-share", help="Share of the rows to help.", metavar="S")
+    ] = 1.0,
+    split: Annotated[
+        str | None, typer.Option("--split", help="One answer per value of these.", metavar="A,B")
+    ] = None,
+    norm: _Norm = "l1",
+    weights: _Weights = None,
+    scale: _Scale = "none",
+    target: options.Target = None,
+    space: options.Space = None,
+    ranges: options.Ranges = "any",
+    integers: options.Integers = False,
+    immutable: options.Immutable = None,
+    up: _Up = None,
+    down: _Down = None,
+    step: _Step = None,
+    within: _Within = None,
+    rules: options.Rules = None,
+    seen: _Seen = None,
+    support: _Support = None,
+    vote: options.Vote = None,
+    classes: options.Classes = None,
+    time_limit: options.TimeLimit = None,
+    json: options.Json = False,
+) -> int:
+    """Find few actions that help many rows, with a proved gap."""
+    from .recourse import recourse_command
+    from .recourse_options import RecourseRequest
+    from .request import Request
+
+    request = Request(
+        model=model,
+        data=data,
+        label=label,
+        space=space,
+        ranges=ranges,
+        integers=integers,
+        immutable=immutable or (),
+        vote=vote,
+        classes=classes,
+        target=target,
+        rules=rules or (),
+    )
+    asked = RecourseRequest(
+        request,
+        norm=norm,
+        weights=weights,
+        scale=scale,
+        up=up or (),
+        down=down or (),
+        step=step or (),
+        within=within or (),
+        seen=seen or (),
+        support=support,
+    )
+    named = [name.strip() for name in (split or "").split(",") if name.strip()]
+    return recourse_command(
+        asked, rows, actions=actions, share=share, split=named, seconds=time_limit, as_json=json
+    )
