@@ -18,6 +18,9 @@ from .circuits.circuit import Circuit
 from .circuits.constraints import circuit_cells
 from .circuits.oracle import CircuitOracle
 from .constraints.oracle import ConstrainedOracle
+from .graphs.graph import DecisionGraph
+from .graphs.oracle import GraphOracle, graph_cells
+from .graphs.single_tree import SingleTreeOracle
 from .linear.additive import AdditiveModel
 from .linear.constrained import ConstrainedAdditive
 from .linear.oracle import AdditiveOracle
@@ -78,6 +81,9 @@ def under_constraints(problem: ExplanationProblem, plain: Oracle) -> Oracle:
 def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
     """Compile a model for answers that know no constraints."""
     if isinstance(structure, TreeEnsemble):
+        if len(structure.trees) == 1 and not space.constraints:
+            leaves = LeafBoxes.of(structure, space)
+            return lambda problem: SingleTreeOracle(problem, leaves)
         program = TreeProgram(LeafBoxes.of(structure, space))
         if structure.n_outputs == 2 and counts_votes(program.boxes):
             return lambda problem: TreeVoteOracle(problem, program)
@@ -87,13 +93,16 @@ def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
         return lambda problem: AdditiveOracle(problem, pieces)
     if isinstance(structure, NetworkGraph):
         return _network_oracle
+    if isinstance(structure, DecisionGraph):
+        graph = graph_cells(structure, space)
+        return lambda problem: GraphOracle(problem, graph)
     if isinstance(structure, Circuit):
         cells = circuit_cells(structure, space)
         return lambda problem: CircuitOracle(problem, cells)
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "tree ensembles, additive models (linear, naive Bayes), rules, gates and neural networks "
-        "are supported"
+        "trees and ensembles, decision graphs, additive models (linear, naive Bayes), rules, gates "
+        "and neural networks are supported"
     )
 
 

@@ -204,6 +204,10 @@ def _load_bytes(
         from .from_binarised import load_binarised
 
         return load_binarised(payload, source)
+    if b'"whyproof-graph-1"' in payload[:4096]:
+        from .from_graph import load_graph
+
+        return load_graph(payload, source)
     if head.lstrip().startswith(b"{"):
         return _load_braces(payload, source)
     from .lightgbm_document import looks_like_lightgbm

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.circuits.circuit import Circuit
+from whyproof.encodings.graphs.graph import DecisionGraph
 from whyproof.encodings.linear.additive import AdditiveModel
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.engine.classifier import Predictions
@@ -28,7 +29,7 @@ from .additive_checks import additive_fingerprint, additive_probes, additive_sla
 
 __all__ = ["MAX_COLUMNS", "Model", "Runtime", "Structure", "fingerprint_of"]
 
-Structure: TypeAlias = TreeEnsemble | AdditiveModel | Circuit
+Structure: TypeAlias = TreeEnsemble | AdditiveModel | Circuit | DecisionGraph
 """What encoders read, and how scores become an outcome."""
 
 MAX_COLUMNS = 1_000_000
@@ -211,14 +212,14 @@ class Model:
         if isinstance(self.structure, TreeEnsemble):
             points = probe_points(self.structure, rows, missing=self.accepts_missing)
             return points, self.structure.slack, "trees"
-        if isinstance(self.structure, Circuit):
+        if isinstance(self.structure, Circuit | DecisionGraph):
             points = probe_points(self.structure.board, rows, missing=self.accepts_missing)
             random = np.random.default_rng(1)
             for i, domain in self.domains.items():
                 low, high = domain.bounds
                 if domain.is_discrete and np.isfinite(high - low):
                     points[:, i] = random.integers(int(low), int(high) + 1, rows)
-            return points, 0.0, self.structure.family
+            return points, 0.0, getattr(self.structure, "family", "nodes")
         points = additive_probes(self.structure, rows)
         slack = float(additive_slack(self.structure, points).max(initial=0.0))
         return points, 2 * slack, "terms"
@@ -241,7 +242,7 @@ def fingerprint_of(structure: Structure) -> str:
     """
     if isinstance(structure, AdditiveModel):
         return additive_fingerprint(structure)
-    if isinstance(structure, Circuit):
+    if isinstance(structure, Circuit | DecisionGraph):
         return structure.fingerprint
     digest = hashlib.sha256(b"whyproof-tree-ensemble-1")
 

@@ -1,0 +1,1 @@
+"""Decision trees and graphs: explanations by reachability, without search."""
