@@ -194,7 +194,7 @@ class Explainer:
             found = minimise(
                 problem, oracle, kind, strategy=self.strategy, order=order, meter=meter
             )
-        return None if found is None else self._completed(found, oracle, meter)
+        return None if found is None else self.completed(found, oracle, meter)
 
     def smallest(
         self,
@@ -226,9 +226,9 @@ class Explainer:
         )
         if least is None or least.explanation is None:
             return least
-        return replace(least, explanation=self._completed(least.explanation, oracle, meter))
+        return replace(least, explanation=self.completed(least.explanation, oracle, meter))
 
-    def _completed(self, found: Explanation, oracle: Oracle, meter: Meter) -> Explanation:
+    def completed(self, found: Explanation, oracle: Oracle, meter: Meter) -> Explanation:
         """Add the lead that an AXp guarantees, and the constraints on which it rests."""
         return with_constraint_core(with_margin(found, oracle, meter=meter), self.oracle, meter)
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whyproof.engine.answers import Entailed
-from whyproof.engine.budget import Budget
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
-from whyproof.margins import with_margin
 from whyproof.pictures import draw_explanation, draw_found
 
 from .check import certificate, certified
@@ -106,13 +105,14 @@ def enumerate_command(
     kept: list[Explanation] = []
     try:
         for explanation in enumeration:
-            found = with_margin(explanation, oracle)
+            found = explainer.completed(explanation, oracle, Meter())
             kept.append(found)
             counts[found.kind] += 1
             if as_json:
                 json_line(found.as_json())
             else:
                 explained(found, f"{str(found.kind).upper()} {counts[found.kind]}: ")
+                rests_on(found)
     except KeyboardInterrupt:
         interrupted = True
     proof = certificate(subject, kept, certify) if certify is not None and kept else None
@@ -153,8 +153,8 @@ def rests_on(found: Explanation) -> None:
     """Name the constraints without which an AXp would not force the decision."""
     if isinstance(found.evidence, Entailed) and found.evidence.constraints:
         where = {c.name: str(c) for c in found.problem.space.constraints}
-        named = ", ".join(where.get(name, name) for name in found.evidence.constraints)
-        paragraph(f"It rests on the constraints {named}.")
+        named = [where.get(name, name) for name in found.evidence.constraints]
+        paragraph(f"It rests on the constraint{'s' * (len(named) > 1)} {', '.join(named)}.")
 
 
 def _absent(

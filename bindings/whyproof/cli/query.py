@@ -173,16 +173,14 @@ def cover(
         )
     else:
         proof = "no fewer of them do" if found.is_smallest else "fewer may do"
-        line(
-            f"{len(found.rules)} rules cover {int(found.covered.sum())} of {len(points)} rows "
-            f"({proof})."
-        )
+        cover_ = "rule covers" if len(found.rules) == 1 else "rules cover"
+        covered = int(found.covered.sum())
+        line(f"{len(found.rules)} {cover_} {covered} of {len(points)} rows ({proof}).")
         for number, rule in enumerate(found.rules, 1):
             when = " and ".join(rule.conditions) or "always"
-            paragraph(
-                f"{number}. {rule.explanation.problem.label} if {when} "
-                f"({int(rule.covers(points).sum())} rows)"
-            )
+            count = int(rule.covers(points).sum())
+            covers = f"{count} row{'' if count == 1 else 's'}"
+            paragraph(f"{number}. {rule.explanation.problem.label} if {when} ({covers})")
     return ANSWERED if bool(found.covered.all()) else PARTIAL
 
 

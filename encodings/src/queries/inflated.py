@@ -83,7 +83,7 @@ class Inflated:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The sets in words, columns without a condition left out.
+        """The sets in words, ends rounded inwards, columns without a condition left out.
 
         Examples
         --------
@@ -286,10 +286,21 @@ def in_words(space: FeatureSpace, column: int, values: Values, reach: Values) ->
         return [f"{name} = {low:.17g}{tail}"]
     words: list[str] = []
     if low > first:
-        words.append(f"{name} >= {low:.17g}{tail}")
+        words.append(f"{name} >= {_inwards(low, high)}{tail}")
     if high < last:
-        words.append(f"{name} <= {high:.17g}{tail}")
+        words.append(f"{name} <= {_inwards(high, low)}{tail}")
     return words or [f"{name} is not missing"]
+
+
+def _inwards(end: float, other: float) -> str:
+    """Write an end of an interval shortly, a millionth further inside at most."""
+    room = 1e-6 * max(abs(end), 1e-9)
+    for digits in range(1, 17):
+        text = f"{end:.{digits}g}"
+        inside = float(text) - end if other > end else end - float(text)
+        if 0 <= inside <= min(room, abs(other - end)):
+            return f"{float(text):.15g}"
+    return f"{end:.17g}"
 
 
 def _finite(number: float) -> float | None:
