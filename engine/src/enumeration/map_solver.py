@@ -15,7 +15,7 @@ as it stands: explored neighbours prove each of its elements necessary.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +40,9 @@ class MapSolver:
         Features that every seed frees, or fixes.
     solver
         Name of a PySAT solver that supports phases.
+    order
+        The universe in the order in which the solver gets to know it, which decides
+        which of several seeds comes; ascending by default.
 
     Examples
     --------
@@ -59,8 +62,9 @@ class MapSolver:
         free: Iterable[int] = (),
         fixed: Iterable[int] = (),
         solver: str = "cadical195",
+        order: Sequence[int] | None = None,
     ) -> None:
-        self._features = sorted(universe)
+        self._features = sorted(universe) if order is None else list(order)
         self._variable = {feature: v for v, feature in enumerate(self._features, start=1)}
         variables = list(self._variable.values())
         sign = 1 if bias is Kind.AXP else -1

@@ -1,0 +1,1 @@
+"""Searching one decision with several processes."""
