@@ -144,6 +144,17 @@ class Store:
         for number, payload, record_hash in found:
             yield StoredExplanation(number, json.loads(payload), record_hash)
 
+    def counterfactuals(self) -> dict[int, StoredExplanation]:
+        """Return the last recorded nearest counterfactual of each row that has one."""
+        query = (
+            "SELECT json_extract(payload, '$.row'), payload, hash FROM journal "
+            "WHERE payload LIKE '%\"record\":\"counterfactual\"%' ORDER BY seq"
+        )
+        return {
+            row: StoredExplanation(row, json.loads(payload), record_hash)
+            for row, payload, record_hash in self._each(query)
+        }
+
     def journal(self) -> Iterator[tuple[int, str, str]]:
         """Yield every record in order: sequence number, canonical JSON, hash."""
         yield from self._each("SELECT seq, payload, hash FROM journal ORDER BY seq")

@@ -110,6 +110,9 @@ def _replay(index: _Index, seq: int, record: dict[str, object], store: Store) ->
             key = (record["row"], record["kind"], canonical(record["indices"]))
             index["explanations"][key] = (seq, record["status"])
             return 1
+        case "counterfactual":
+            if (record["row"],) not in index["rows"]:
+                raise ValueError("a counterfactual of an unknown row")
         case _:
             raise ValueError("unknown record")
     return 0

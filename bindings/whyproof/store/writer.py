@@ -215,6 +215,22 @@ class StoreWriter(Store):
             )
         return True
 
+    def add_counterfactual(self, run: int, row: int, found: Record) -> None:
+        """Record a row's nearest counterfactual; the last one recorded counts.
+
+        Parameters
+        ----------
+        run, row
+            Number of the run, and of the row in its table.
+        found
+            JSON-ready answer: status, distance, bound, changes, point, rules, conflict.
+        """
+        if self.progress(row) is None:
+            raise DataError(f"the store {self.path} holds no row {row}")
+        with self._transaction():
+            record = {"record": "counterfactual", "run": run, "row": row, "at": utc_now()}
+            self._append({**record, **found})
+
     def close_row(
         self, run: int, row: int, status: RowStatus, reason: str = "", details: Record | None = None
     ) -> None:
