@@ -32,6 +32,7 @@ OPTIONAL = {
     "pyarrow",
     "clingcon",
     "dratify",
+    "gurobipy",
     "distributed",
     "duckdb",
     "mpi4py",

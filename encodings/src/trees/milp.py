@@ -23,6 +23,7 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.gurobi import checked_solver, solve_with_gurobi
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.errors import DataError, UnsupportedError
@@ -71,10 +72,21 @@ class TreeMilp:
     ----------
     boxes
         The ensemble in cell coordinates.
+    solver
+        ``"highs"`` or ``"gurobi"``; where Gurobi's licence is too small a warning says so and
+        HiGHS takes over.
+
+    Raises
+    ------
+    InputError
+        For an unknown solver.
+    MissingExtraError
+        If Gurobi was asked for and is not installed.
     """
 
-    def __init__(self, boxes: LeafBoxes) -> None:
+    def __init__(self, boxes: LeafBoxes, solver: str = "highs") -> None:
         self.boxes = boxes
+        self.solver = checked_solver(solver)
         self._first = np.concatenate([[0], np.cumsum(boxes.n_cells - 1)]).astype(np.int64)
         self._n_orders = int(self._first[-1])
         self._highs = self._build()
@@ -97,29 +109,32 @@ class TreeMilp:
         seconds
             Time limit.
         """
-        boxes, n = self.boxes, self._n_orders
-        highs = self._highs
+        n, highs = self._n_orders, self._highs
         self._pose(gains, lower, upper)
+        if self.solver == "gurobi":
+            solution = solve_with_gurobi(highs, seconds)
+            if solution is not None:
+                found = None if solution.values is None else self._cells(solution.values)
+                return Optimum(solution.bound, solution.objective, found, solution.proved)
+            self.solver = "highs"
         if math.isfinite(seconds):
             highs.setOptionValue("time_limit", max(seconds, 0.01) + highs.getRunTime())
         highs.run()
         info, status = highs.getInfo(), highs.getModelStatus()
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return Optimum(float(info.mip_dual_bound), -math.inf, None, False)
-        orders = np.array(highs.getSolution().col_value[:n]) > 0.5
-        cells = np.array(
-            [
-                int(orders[self._first[i] : self._first[i + 1]].sum())
-                for i in range(len(boxes.columns))
-            ],
-            dtype=np.int32,
-        )
+        cells = self._cells(np.array(highs.getSolution().col_value))
         return Optimum(
             float(info.mip_dual_bound) if n else float(info.objective_function_value),
             float(info.objective_function_value),
             cells,
             status == highspy.HighsModelStatus.kOptimal,
         )
+
+    def _cells(self, values: npt.NDArray[np.float64]) -> Cells:
+        """Return the cells that a solution stands for, shape ``(columns,)``."""
+        at = np.concatenate([[0], np.cumsum(values[: self._n_orders] > 0.5)])
+        return np.asarray(np.diff(at[self._first]), dtype=np.int32)
 
     def write(
         self,
@@ -249,7 +264,8 @@ class TreeMilpOracle:
         self.problem = problem
         milp = milp or TreeMilp(LeafBoxes.of(ensemble, problem.space))
         narrow = within_region(milp.boxes, problem)
-        self.milp = milp if narrow.boxes is milp.boxes else TreeMilp(narrow.boxes)
+        same = narrow.boxes is milp.boxes
+        self.milp = milp if same else TreeMilp(narrow.boxes, milp.solver)
         boxes, self._cells = narrow.boxes, narrow.cells
         self._lower, self._upper = narrow.lower, narrow.upper
         self._limits = problem.region.limits(problem.space, problem.instance)
