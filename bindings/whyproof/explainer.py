@@ -119,8 +119,7 @@ class Explainer:
             # Constraints change what an oracle is asked, not what is compiled for it.
             plain = replace(self.space, constraints=())
             self._oracles = prepare_oracles(self.model.structure, plain)
-        oracle = self._oracles(problem)
-        return under_constraints(problem, oracle) if problem.space.constraints else oracle
+        return under_constraints(problem, self._oracles)
 
     def explain(
         self,

@@ -7,6 +7,7 @@ instances; what depends on the instance is made for each problem.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from whyproof.engine.errors import MissingExtraError, UnsupportedError
@@ -15,9 +16,11 @@ from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
 from .circuits.circuit import Circuit
+from .circuits.constrained import ConstrainedCircuitOracle
 from .circuits.constraints import circuit_cells
 from .circuits.oracle import CircuitOracle
 from .constraints.oracle import ConstrainedOracle
+from .graphs.constrained import ConstrainedGraphOracle
 from .graphs.graph import DecisionGraph
 from .graphs.oracle import GraphOracle, graph_cells
 from .graphs.single_tree import SingleTreeOracle
@@ -59,22 +62,31 @@ def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
     plain = _prepared(structure, space)
     if not space.constraints:
         return plain
-    return lambda problem: under_constraints(problem, plain(problem))
+    return lambda problem: under_constraints(problem, plain)
 
 
-def under_constraints(problem: ExplanationProblem, plain: Oracle) -> Oracle:
+def under_constraints(problem: ExplanationProblem, oracles: OracleFactory) -> Oracle:
     """Return an oracle that respects the constraints of a problem's space.
 
     Parameters
     ----------
     problem
         What is asked.
-    plain
-        Decides it without constraints.
+    oracles
+        Makes oracles that know no constraints, from `prepare_oracles` without them.
     """
+    if not problem.space.constraints:
+        return oracles(problem)
+    plain = oracles(replace(problem, space=replace(problem.space, constraints=())))
     if isinstance(plain, TreeOracle):
         return ConstrainedTreeOracle(problem, plain.program)
-    exact = ConstrainedAdditive(plain) if isinstance(plain, AdditiveOracle) else None
+    if isinstance(plain, SingleTreeOracle):
+        return ConstrainedTreeOracle(problem)
+    if isinstance(plain, CircuitOracle):
+        return ConstrainedCircuitOracle(problem)
+    if isinstance(plain, GraphOracle):
+        return ConstrainedGraphOracle(problem)
+    exact = ConstrainedAdditive(problem, plain) if isinstance(plain, AdditiveOracle) else None
     return ConstrainedOracle(problem, plain, exact)
 
 

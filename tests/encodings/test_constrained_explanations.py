@@ -99,8 +99,7 @@ def test_the_constraints_of_a_reason_are_needed_and_enough(seed: int) -> None:
     plain = prepare_oracles(problem.classifier.structure, replace(problem.space, constraints=()))
 
     def oracle_of(asked: ExplanationProblem) -> Oracle:
-        oracle = plain(asked)
-        return under_constraints(asked, oracle) if asked.space.constraints else oracle
+        return under_constraints(asked, plain)
 
     why = minimise(problem, oracle_of(problem), Kind.AXP)
     assert why is not None

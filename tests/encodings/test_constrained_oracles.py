@@ -12,15 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import random_circuits
 import random_ensembles
-from hypothesis import given, settings
+import test_graphs
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_additive import RunningAdditive
 from random_constraints import Dice, constraints, telling_values
 
 from whyproof.encodings.constraints.oracle import ConstrainedOracle
 from whyproof.encodings.linear.additive import AdditiveModel, ColumnTerm
-from whyproof.encodings.oracles import prepare_oracles
+from whyproof.encodings.oracles import prepare_oracles, under_constraints
 from whyproof.encodings.trees.constrained import ConstrainedTreeOracle
 from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.encodings.trees.oracle import TreeOracle
@@ -209,3 +211,43 @@ def test_additive_models_under_constraints_agree_with_brute_force(seed: int) -> 
             assert answer.reason is UnknownReason.PRECISION
             assert any(math.isinf(c.domain.bounds[1]) for c in problem.space.columns)
         check(problem, oracle, free, np.linspace(-2, 3, 9).tolist())
+
+
+def biting(draw: st.DrawFn, problem: ExplanationProblem) -> ExplanationProblem:
+    assume(problem.space.n_columns > 1)
+    dice = Dice(draw(st.integers(0, 2**32 - 1)))
+    rules = dice.constraints(problem.space, problem.instance, draw(st.integers(1, 3)))
+    return replace(problem, space=replace(problem.space, constraints=rules))
+
+
+@st.composite
+def circuit_or_graph(draw: st.DrawFn) -> ExplanationProblem:
+    kind = st.sampled_from([random_circuits.problems(), test_graphs.problems()])
+    return biting(draw, draw(draw(kind)))
+
+
+@settings(max_examples=50)
+@given(circuit_or_graph(), st.data())
+def test_circuits_and_graphs_under_constraints_agree_with_brute_force(
+    problem: ExplanationProblem, data: st.DataObject
+) -> None:
+    oracle = prepare_oracles(problem.classifier.structure, problem.space)(problem)
+    for _ in range(3):
+        free = data.draw(st.frozensets(st.sampled_from(range(problem.space.n_features))))
+        (answer,) = oracle.decide([free], Meter())
+        assert not isinstance(answer, Unknown), answer
+        check(problem, oracle, free, [])
+
+
+@settings(max_examples=30)
+@given(test_graphs.tree_problems(), st.data())
+def test_single_trees_under_constraints_agree_with_brute_force(
+    problem: ExplanationProblem, data: st.DataObject
+) -> None:
+    problem = data.draw(st.composite(biting)(problem))
+    plain = prepare_oracles(problem.classifier.structure, replace(problem.space, constraints=()))
+    oracle = under_constraints(problem, plain)
+    free = problem.universe
+    (answer,) = oracle.decide([free], Meter())
+    assert not isinstance(answer, Unknown), answer
+    check(problem, oracle, free, [])

@@ -31,8 +31,7 @@ def oracles(problem: ExplanationProblem) -> object:
     plain = prepare_oracles(problem.classifier.structure, replace(problem.space, constraints=()))
 
     def oracle_of(asked: ExplanationProblem) -> Oracle:
-        oracle = plain(asked)
-        return under_constraints(asked, oracle) if asked.space.constraints else oracle
+        return under_constraints(asked, plain)
 
     return oracle_of
 

@@ -118,15 +118,16 @@ class GraphOracle:
                 if reason is not None:
                     return Unknown(reason)
             k, left = stack.pop()
-            below = self._below[k]
+            below = self._below_matters(k)
             key = (k, tuple(sorted(item for item in left.items() if item[0] in below)))
             if key in seen:
                 continue
             seen.add(key)
             node = graph.nodes[k]
             if node.test is None:
-                if node.outcome in self._goal:
-                    return self._counterexample(left)
+                shown = self._shown(left) if node.outcome in self._goal else None
+                if shown is not None:
+                    return shown
                 continue
             column = node.test.column
             now = left.get(column, self._whole[column] if loose[column] else self._own[column])
@@ -143,7 +144,12 @@ class GraphOracle:
                     stack.append((child, {**left, column: cells} if loose[column] else left))
         return Entailed(frozenset(barred) & self.problem.universe)
 
-    def _counterexample(self, left: dict[int, int]) -> Counterexample:
+    def _below_matters(self, k: int) -> frozenset[int]:
+        """Return the columns whose values tell visits of a node apart."""
+        return self._below[k]
+
+    def _shown(self, left: dict[int, int]) -> Counterexample | None:
+        """Return a point of the box of a way that ends where the decision changes."""
         problem, reach = self.problem, self._reach
         target = reach.cells.copy()
         for column, cells in left.items():

@@ -27,6 +27,7 @@ from whyproof.encodings.constraints.oracle import background_of, witness
 from whyproof.encodings.constraints.values import Values
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
+from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet, Point
 
 from .contest import Contest
@@ -114,13 +115,14 @@ class ConstrainedAdditive:
 
     Parameters
     ----------
+    problem
+        What is asked.
     plain
         The oracle of the problem without constraints.
     """
 
-    def __init__(self, plain: AdditiveOracle) -> None:
-        self.plain = plain
-        self.problem = plain.problem
+    def __init__(self, problem: ExplanationProblem, plain: AdditiveOracle) -> None:
+        self.problem, self.plain = problem, plain
         rounds = sum(len(goal.contests) for goal in plain.goals)
         self._helpers = rounds * plain.pieces.n_slots
         self.background: Background = background_of(self.problem, self._helpers)

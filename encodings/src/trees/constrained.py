@@ -31,6 +31,7 @@ from whyproof.engine.explanation import Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet, Point
 
+from .cell_values import cell_values, has_plain_order
 from .oracle import TreeGoal, TreeOracle
 from .program import TreeProgram
 
@@ -214,19 +215,8 @@ class ConstrainedTreeOracle(TreeOracle):
         reach = self._ranges[column]
         if interval is None:
             return reach
-        cells = self.program.boxes.columns[column]
-        held = cells.cells[int(interval.lo) : int(interval.hi)]
-        if cells.is_ascending and not held[0].codes:
-            return reach & Values.between(held[0].lower, held[-1].upper)
-        values = Values.of(
-            code
-            for cell in held
-            for code in (cell.codes or ((math.nan,) if cell.is_missing else ()))
-        )
-        for cell in held:
-            if not cell.codes and not cell.is_missing:
-                values |= Values.between(cell.lower, cell.upper)
-        return reach & values
+        cells = range(int(interval.lo), int(interval.hi))
+        return reach & cell_values(self.program.boxes.columns[column], cells)
 
     def _learn(self, clash: Clash, box: Mapping[int, veritas.Interval], free: FeatureSet) -> None:
         """Exclude the box that the clashing sides span."""
@@ -241,8 +231,7 @@ class ConstrainedTreeOracle(TreeOracle):
             interval, most = box.get(column), int(n_cells[column])
             if interval is None:
                 continue
-            ends = self.program.boxes.columns[column]
-            single = ends.is_ascending and not ends.cells[0].codes
+            single = has_plain_order(self.program.boxes.columns[column])
             low, high = sides.get(column, (0, most))
             if side != "upper" or not single:
                 low = int(interval.lo)
