@@ -558,3 +558,10 @@ def test_demo(run: Run, here: Path) -> None:
     assert "malignant" in report.read_text()
     with Store.read(here / "shown" / "breast-cancer.db") as store:
         assert verify(store).sound
+
+
+def test_every_command_is_listed_under_a_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Others:" not in said
+    assert "Explain decisions:" in said

@@ -10,15 +10,17 @@ import typer
 from . import options
 from .audit_options import audit
 from .encode_options import encode
-from .recourse_commands import nearest, recourse, sensitive
 from .query import cover, query
+from .recourse_commands import nearest, recourse, sensitive
 from .rule_commands import learn, rules_app
+from .sections import Sectioned
 from .world_commands import justify, plan
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Explains decisions of machine-learning models with evidence anyone can check.",
+    cls=Sectioned,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
