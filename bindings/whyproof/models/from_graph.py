@@ -138,7 +138,7 @@ class _Reader:
         self._classes, self._nodes = classes, nodes
 
     def place(self, name: object, where: str) -> int:
-        if name not in self._nodes:
+        if not isinstance(name, str) or name not in self._nodes:
             hint = did_you_mean(str(name), self._nodes)
             raise ModelError(f"{self._source}: {where} is {name!r}, which is no node{hint}")
         return self._nodes.index(name)

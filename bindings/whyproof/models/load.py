@@ -20,6 +20,7 @@ from .from_sklearn_bayes import BAYES_NAMES
 from .from_sklearn_boosting import BOOSTING_NAMES, HISTOGRAM_NAMES
 from .from_sklearn_forest import FOREST_NAMES, Vote
 from .from_sklearn_linear import LINEAR_CLASSIFIER_NAMES, LINEAR_REGRESSOR_NAMES
+from .from_sklearn_wrappers import WRAPPER_NAMES
 from .model import Model
 
 __all__ = ["DEFAULT_MAX_BYTES", "load_model"]
@@ -153,6 +154,11 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_sklearn_pipeline import load_sklearn_pipeline
 
         return load_sklearn_pipeline(source, load_model)
+    if library == "sklearn" and kind in WRAPPER_NAMES:
+        from .from_sklearn_wrappers import load_sklearn_calibrated, load_sklearn_voting
+
+        wrapper = load_sklearn_voting if kind == "VotingClassifier" else load_sklearn_calibrated
+        return wrapper(source, load_model)
     from .from_torch_binarised import is_binarised_module, load_torch_binarised
 
     if is_binarised_module(source):

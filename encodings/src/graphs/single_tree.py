@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +84,6 @@ class SingleTreeOracle:
         kept = minimal_rows(violated[self._rows[changes]])
         self._masks = violated[self._rows[changes]][kept]
         self._targets = points[changes][kept]
-        self._leads: npt.NDArray[np.float64] | None = None
 
     @property
     def name(self) -> str:
@@ -124,7 +124,7 @@ class SingleTreeOracle:
         fixed = np.ones(self.problem.space.n_features, dtype=np.bool_)
         fixed[list(free)] = False
         within = ~(self._violated[self._rows] & fixed).any(axis=1)
-        lead = float(self._all_leads()[within].min(initial=math.inf))
+        lead = float(self._leads[within].min(initial=math.inf))
         return lead + 0.0 if 0 <= lead < math.inf else None
 
     def _decide(self, free: FeatureSet) -> Answer:
@@ -140,17 +140,16 @@ class SingleTreeOracle:
             return Entailed(frozenset(np.flatnonzero(blocked.any(axis=0)).tolist()))
         return Entailed(frozenset(_hitting(blocked)))
 
-    def _all_leads(self) -> npt.NDArray[np.float64]:
-        """Return the lead at each reachable leaf."""
-        if self._leads is None:
-            tree, problem = self.problem.classifier.structure, self.problem
-            if not isinstance(tree, TreeEnsemble):
-                return np.zeros(0)
-            sums = self._boxes.values[self._rows] / tree.divisor + tree.base
-            goals = objectives(tree, problem.question, problem.prediction)
-            beyond = [_values(goal, sums) for goal in goals]
-            self._leads = -np.max(beyond, axis=0) if beyond else np.full(len(sums), math.inf)
-        return self._leads
+    @cached_property
+    def _leads(self) -> npt.NDArray[np.float64]:
+        """Lead of the decision at each reachable leaf."""
+        tree, problem = self.problem.classifier.structure, self.problem
+        if not isinstance(tree, TreeEnsemble):
+            return np.zeros(0)
+        sums = self._boxes.values[self._rows] / tree.divisor + tree.base
+        goals = objectives(tree, problem.question, problem.prediction)
+        beyond = [_values(goal, sums) for goal in goals]
+        return -np.max(beyond, axis=0) if beyond else np.full(len(sums), math.inf)
 
 
 def minimal_rows(masks: Flags) -> npt.NDArray[np.intp]:
