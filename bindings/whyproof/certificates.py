@@ -111,6 +111,10 @@ class CertificateBuilder:
             except Refused as reason:
                 raise UnsupportedError(f"the checker cannot read the model: {reason}") from None
 
+    def begin(self) -> None:
+        """Forget what was collected: begin another certificate of the same model and space."""
+        self._decisions, self._tools = [], None
+
     def add(self, explanation: Explanation, *, meter: Meter | None = None) -> None:
         """Prove an explanation again and add it.
 

@@ -220,7 +220,9 @@ def enumerate_(
 @app.command()
 def report(
     store: _Store,
-    out: Annotated[Path, typer.Option("--out", help="HTML file to write.", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option("--out", help="HTML file, or folder for persons.", metavar="FILE")
+    ],
     show: Annotated[
         int,
         typer.Option("--show", help="Most AXps and CXps written out per row.", metavar="N", min=1),
@@ -229,8 +231,47 @@ def report(
         int, typer.Option("--sections", help="Most rows written out.", metavar="N", min=0)
     ] = 100,
     title: Annotated[str | None, typer.Option("--title", help="Heading.", metavar="TEXT")] = None,
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help="For whom it is.", metavar="audit|person|examiner|population"),
+    ] = "audit",
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Rows, not for audit; all.", metavar="ROWS")
+    ] = None,
+    wording: Annotated[
+        Path | None,
+        typer.Option("--wording", help="person: what factors are called.", metavar="FILE.toml"),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="person: the model, for certificates.", metavar="MODEL"),
+    ] = None,
+    protected: Annotated[
+        list[str] | None,
+        typer.Option("--protected", help="A feature that must not decide; repeatable."),
+    ] = None,
+    retain: Annotated[
+        int, typer.Option("--retain", help="examiner: months to keep it.", metavar="N")
+    ] = 25,
+    reviewer: Annotated[
+        str, typer.Option("--reviewer", help="examiner: who reviewed.", metavar="NAME")
+    ] = "",
 ) -> int:
-    """Write a store's report: one HTML file that needs nothing else."""
+    """Write a store's report: HTML that needs nothing else; for persons one file each."""
+    if kind != "audit":
+        from .reports import report_kind_command
+
+        return report_kind_command(
+            store,
+            out,
+            kind,
+            rows=rows,
+            wording=wording,
+            model=model,
+            protected=protected or (),
+            months=retain,
+            reviewer=reviewer,
+        )
     from .stores import report_command
 
     return report_command(store, out, show, sections, title)

@@ -11,8 +11,9 @@ from whyproof.engine.errors import InputError
 from .failures import ANSWERED, PARTIAL
 from .output import json_line, line, paragraph
 from .recourse_options import RecourseRequest
+from .request import row_numbers
 
-__all__ = ["nearest_command"]
+__all__ = ["nearest_command", "nearest_rows_command"]
 
 
 def nearest_command(
@@ -76,3 +77,50 @@ def _label(model: Classifier, outcome: float) -> object:
 
 def _nth(number: int) -> str:
     return {2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def nearest_rows_command(
+    request: RecourseRequest,
+    rows: str,
+    store: Path,
+    *,
+    seconds: float | None,
+    row_seconds: float | None,
+    as_json: bool,
+) -> int:
+    """Record the nearest counterfactual of many rows in the store of an audit."""
+    from whyproof.encodings.recourse.answer import NearestStatus
+    from whyproof.encodings.recourse.conflict import smallest_conflict
+    from whyproof.recourse.answers import nearest_as_json
+    from whyproof.recourse.recording import Recording
+
+    subject, search = request.open()
+    numbers = row_numbers(rows, subject.table.n_rows)
+    meter = Budget(seconds=seconds).start()
+    counts: dict[str, int] = {}
+    with Recording.open(store, search, subject.source()) as recording:
+        for number in numbers:
+            if meter.exhausted() is not None:
+                counts["not asked"] = counts.get("not asked", 0) + 1
+                continue
+            instance = subject.instance(number)
+            if recording.has(number, instance):
+                counts["known"] = counts.get("known", 0) + 1
+                continue
+            left = meter.remaining if row_seconds is None else min(meter.remaining, row_seconds)
+            own = Budget(seconds=None if left == float("inf") else max(left, 0.001)).start()
+            found = search.nearest(instance, meter=own)
+            conflict = None
+            if found.status is NearestStatus.NONE:
+                conflict = smallest_conflict(search, instance, meter=own)
+            labels = [_label(m, o) for m, o in zip(search.models, found.outcomes, strict=False)]
+            answer = nearest_as_json(search.space, search.distance, found, labels, conflict)
+            recording.add(number, instance, answer)
+            counts[str(found.status)] = counts.get(str(found.status), 0) + 1
+    if as_json:
+        json_line({"store": str(store), "rows": counts})
+    else:
+        said = ", ".join(f"{count} {status}" for status, count in counts.items())
+        line(f"{len(numbers)} rows: {said}; recorded in {store}.")
+    open_ones = {"not asked", str(NearestStatus.UNKNOWN), str(NearestStatus.BEST_SO_FAR)}
+    return PARTIAL if open_ones & set(counts) else ANSWERED

@@ -62,7 +62,16 @@ _Support = Annotated[
 def nearest(
     model: options.Model,
     data: options.Data,
-    row: options.Row,
+    row: Annotated[
+        int | None, typer.Option("--row", help="Row to help, counted from 0.", metavar="N")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Many rows, with --store.", metavar="ROWS")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Store to record many rows in.", metavar="STORE"),
+    ] = None,
     label: options.Label = None,
     norm: _Norm = "l1",
     weights: _Weights = None,
@@ -95,11 +104,17 @@ def nearest(
     vote: options.Vote = None,
     classes: options.Classes = None,
     time_limit: options.TimeLimit = None,
+    row_time_limit: Annotated[
+        float | None,
+        typer.Option("--row-time-limit", help="Seconds for each of many rows.", metavar="S"),
+    ] = None,
     certify: options.Certify = None,
     json: options.Json = False,
 ) -> int:
     """Find the nearest change that flips the decision about a row, and prove it."""
-    from .nearest import nearest_command
+    from whyproof.engine.errors import InputError
+
+    from .nearest import nearest_command, nearest_rows_command
     from .recourse_options import RecourseRequest
     from .request import Request
 
@@ -132,6 +147,16 @@ def nearest(
         support=support,
         world=world,
     )
+    if rows is not None or store is not None:
+        if rows is None or store is None or row is not None:
+            raise InputError("many rows need --rows and --store, one row needs --row alone")
+        if k != 1 or certify is not None:
+            raise InputError("--k and --certify are for one --row")
+        return nearest_rows_command(
+            asked, rows, store, seconds=time_limit, row_seconds=row_time_limit, as_json=json
+        )
+    if row is None:
+        raise InputError("name a row with --row, or several with --rows and --store")
     return nearest_command(
         asked, row, k=k, diverse=diverse, seconds=time_limit, certify=certify, as_json=json
     )
