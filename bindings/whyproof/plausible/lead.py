@@ -68,18 +68,19 @@ class Lead:
         import torch
 
         with torch.no_grad():
-            return self._lead(points)
+            return self.taped(points)
 
     def value_and_gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return leads and their gradients, ``(rows,)`` and ``(rows, columns)``."""
         import torch
 
         leaf = points.detach().requires_grad_(True)
-        lead = self._lead(leaf)
+        lead = self.taped(leaf)
         (slope,) = torch.autograd.grad(lead.sum(), leaf)
         return lead.detach(), slope
 
-    def _lead(self, points: Tensor) -> Tensor:
+    def taped(self, points: Tensor) -> Tensor:
+        """Return leads that torch can differentiate, shape ``(rows,)``."""
         logits = self._classifier.logits(points)
         values = logits.softmax(1) if self._form == "probability" else logits
         mine = values[:, self._target]
