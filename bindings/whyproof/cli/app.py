@@ -12,8 +12,10 @@ from .audit_options import audit
 from .encode_options import encode
 from .query import cover, query
 from .recourse_commands import nearest, recourse, sensitive
+from .repaint_options import repaint
 from .rule_commands import learn, rules_app
 from .sections import Sectioned
+from .visual_options import visual_app
 from .world_commands import justify, plan
 
 __all__ = ["app"]
@@ -28,12 +30,14 @@ app = typer.Typer(
 store_app = typer.Typer(help="Look into a store, check it, export it.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
 app.add_typer(rules_app, name="rules")
+app.add_typer(visual_app, name="visual")
 app.command()(learn)
 app.command()(plan)
 app.command()(justify)
 app.command()(query)
 app.command()(cover)
 app.command()(encode)
+app.command()(repaint)
 app.command()(nearest)
 app.command()(sensitive)
 app.command()(recourse)

@@ -12,17 +12,20 @@ Images are float tensors ``(batch, channels, height, width)`` in -1 to 1, masks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 from .schedule import Schedule
 
-__all__ = ["Bridge", "Predictor"]
+__all__ = ["Bridge", "Logits", "Predictor"]
+
+Logits: TypeAlias = Callable[[Tensor], Tensor]
+"""Images with values in 0 to 1 to logits, shape ``(batch, classes)``; differentiable."""
 
 
 class Predictor(Protocol):

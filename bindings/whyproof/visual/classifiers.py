@@ -9,7 +9,8 @@ torch, floats in 0 to 1 ``(batch, channels, height, width)``.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from whyproof.encodings.networks.classifier import NetworkClassifier
+from whyproof.encodings.networks.graph import Convolution
 from whyproof.encodings.networks.network import Network
 from whyproof.encodings.networks.spaces import ImageLayout, image_space
 from whyproof.engine.errors import DataError, InputError, UnsupportedError
@@ -75,6 +77,8 @@ class ImageClassifier:
     ) -> None:
         self.device = device
         self._mean, self._deviation = mean, deviation
+        self._watching = False
+        self._seen: list[Tensor] | None = None
         self.network: NetworkClassifier | None = None
         self.module: nn.Module | None = None
         if isinstance(model, nn.Module):
@@ -154,9 +158,41 @@ class ImageClassifier:
             return torch.cat([-found, found], 1) if found.shape[1] == 1 else found
         flat = torch.empty((len(wanted), self._columns.numel()), device=wanted.device)
         flat[:, self._columns] = wanted.flatten(1)
-        scores = self._graph(flat)
+        values = self._graph.values(flat)
+        self._seen = values if self._watching else None
+        scores = values[-1]
         network = cast(NetworkClassifier, self.network)
         return -scores if network.decision == "smallest" else scores
+
+    @contextmanager
+    def watched_convolution(self) -> Iterator[Callable[[], tuple[Tensor, tuple[int, int, int]]]]:
+        """Keep what the last convolution of an imported network returns.
+
+        Yields
+        ------
+        callable
+            Returns the flat feature maps of the latest run, and their channels, height, width.
+
+        Raises
+        ------
+        UnsupportedError
+            If the network has no convolution.
+        """
+        self._need_network()
+        nodes = cast(NetworkClassifier, self.network).graph.nodes
+        places = [i for i, node in enumerate(nodes) if isinstance(node, Convolution)]
+        if not places:
+            raise UnsupportedError("grad-cam needs convolutions; use another attribution")
+        last = cast(Convolution, nodes[places[-1]])
+
+        def maps() -> tuple[Tensor, tuple[int, int, int]]:
+            return cast("list[Tensor]", self._seen)[places[-1]], last.output
+
+        self._watching = True
+        try:
+            yield maps
+        finally:
+            self._watching, self._seen = False, None
 
     def scores(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """Return the scores of the model that runs, shape ``(batch, classes)``."""

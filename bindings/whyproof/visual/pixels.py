@@ -87,7 +87,7 @@ def as_unit(pixels: Pixels) -> Tensor:
     """Return images as a tensor ``(batch, channels, height, width)`` in 0 to 1."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float() / 255.0
+    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()).float() / 255.0
 
 
 def as_signed(pixels: Pixels) -> Tensor:

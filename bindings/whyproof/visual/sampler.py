@@ -16,23 +16,20 @@ follows their number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from whyproof.engine.errors import InputError
 
-from .bridge import Bridge
+from .bridge import Bridge, Logits
 from .guidance import Stabiliser
 from .narrowing import Narrowing
+from .views import Views
 
-__all__ = ["Logits", "Moment", "SamplerOptions", "walk"]
-
-Logits = Callable[[Tensor], Tensor]
-"""Images with values in 0 to 1 to logits, shape ``(batch, classes)``; differentiable."""
+__all__ = ["Moment", "SamplerOptions", "walk"]
 
 _USUAL_STEPS = 25
 
@@ -60,6 +57,8 @@ class SamplerOptions:
         hardly change are given back.  `None` keeps it as it is.
     cell
         Side of those cells in pixels.
+    views
+        What the classifier is shown of an estimate.
 
     Examples
     --------
@@ -76,6 +75,7 @@ class SamplerOptions:
     through_network: bool = True
     narrow_to: float | None = None
     cell: int = 4
+    views: Views = field(default_factory=Views)
 
     def __post_init__(self) -> None:
         if not self.scale >= 0:
@@ -150,7 +150,7 @@ def walk(
     steady = Stabiliser(adam=options.adam, normalise=options.normalise)
     narrowing = Narrowing.of(region, options.narrow_to, options.cell, options.steps)
     for turn, (step, earlier) in enumerate(pairwise(grid)):
-        estimate, gradient = _look(bridge, logits, current, region, targets, step, options)
+        estimate, gradient = _look(bridge, logits, current, region, targets, step, turn, options)
         if gradient is not None:
             current = current + options.strength * steady(gradient)
         drawn = noises[turn + 1] if options.noisy and earlier else None
@@ -170,6 +170,7 @@ def _look(
     region: Tensor,
     targets: Tensor,
     step: int,
+    turn: int,
     options: SamplerOptions,
 ) -> tuple[Tensor, Tensor | None]:
     """Estimate the clean images, and how to make their target more likely."""
@@ -185,7 +186,7 @@ def _look(
             with torch.no_grad():
                 found = bridge.denoise(current, step, mask)
             origin = estimate = found.requires_grad_()
-        likely = functional.log_softmax(logits((estimate + 1) / 2), dim=1)
+        likely = options.views.log_probabilities(logits, (estimate + 1) / 2, turn)
         wanted = likely.gather(1, targets[:, None]).sum()
         (gradient,) = torch.autograd.grad(wanted, origin)
     return estimate.detach(), gradient

@@ -1,0 +1,114 @@
+"""The commands ``whyproof visual ...`` and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+__all__ = ["visual_app"]
+
+visual_app = typer.Typer(
+    help="Train generators and judges of images; paint masks.", rich_markup_mode=None
+)
+
+_Data = Annotated[
+    Path, typer.Argument(help="Arrays x_train (and y_train), 8-bit.", metavar="DATA.npz")
+]
+_Batch = Annotated[int, typer.Option("--batch", help="Images per iteration.", metavar="N", min=1)]
+_Seed = Annotated[int, typer.Option("--seed", help="Of everything drawn.", metavar="N", min=0)]
+
+
+@visual_app.command("train")
+def train(
+    data: _Data,
+    out: Annotated[
+        Path, typer.Option("--out", help="Weights to write.", metavar="BRIDGE.safetensors")
+    ],
+    iterations: Annotated[
+        int, typer.Option("--iterations", help="Steps of the optimiser.", metavar="N", min=1)
+    ] = 9000,
+    batch: _Batch = 48,
+    seed: _Seed = 0,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="At its highest.", metavar="R")
+    ] = 2e-3,
+    width: Annotated[
+        int, typer.Option("--width", help="Channels, a multiple of 8.", metavar="N", min=8)
+    ] = 32,
+    noisy: Annotated[bool, typer.Option("--noisy", help="Train the bridge with noise.")] = False,
+    cell: Annotated[
+        int, typer.Option("--cell", help="Side of the cells in masks.", metavar="C", min=1)
+    ] = 4,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="State to go on from.", metavar="FILE")
+    ] = None,
+    every: Annotated[
+        int, typer.Option("--every", help="Iterations between reports.", metavar="N", min=1)
+    ] = 500,
+    json: options.Json = False,
+) -> int:
+    """Train a small generator to inpaint; interrupted, it goes on from its checkpoint."""
+    from .visual import train_command
+
+    return train_command(
+        data,
+        out,
+        iterations=iterations,
+        batch=batch,
+        seed=seed,
+        learning_rate=learning_rate,
+        width=width,
+        noisy=noisy,
+        cell=cell,
+        checkpoint=checkpoint,
+        every=every,
+        as_json=json,
+    )
+
+
+@visual_app.command("judge")
+def judge(
+    data: _Data,
+    out: Annotated[
+        Path, typer.Option("--out", help="Weights to write.", metavar="JUDGE.safetensors")
+    ],
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", help="Also write it as a network.", metavar="NET.onnx")
+    ] = None,
+    iterations: Annotated[
+        int, typer.Option("--iterations", help="Steps of the optimiser.", metavar="N", min=1)
+    ] = 1500,
+    batch: _Batch = 96,
+    seed: _Seed = 0,
+    json: options.Json = False,
+) -> int:
+    """Train a small classifier: a judge of results, or a model to explain."""
+    from .visual import judge_command
+
+    return judge_command(
+        data, out, onnx=onnx, iterations=iterations, batch=batch, seed=seed, as_json=json
+    )
+
+
+@visual_app.command("paint")
+def paint(
+    image: Annotated[Path, typer.Argument(help="Image to paint on.", metavar="IMAGE")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Mask to write; else STEM_mask.png beside it.", metavar="FILE"),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", help="Of the local page.", metavar="N", min=0, max=65535)
+    ] = 0,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page at once.")
+    ] = True,
+) -> int:
+    """Paint a mask on a page in the browser, which only this computer can open."""
+    from .visual import paint_command
+
+    return paint_command(image, out, port=port, browser=browser)
