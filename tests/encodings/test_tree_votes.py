@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from unittest.mock import patch
 
 import numpy as np
 from hypothesis import given, settings
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from random_ensembles import RunningModel, every_point, problems
 
 from whyproof.encodings.oracles import prepare_oracles
-from whyproof.encodings.trees import votes
 from whyproof.encodings.trees.boxes import LeafBoxes
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.encodings.trees.oracle import TreeOracle
@@ -138,8 +136,7 @@ def test_only_forests_that_vote_are_counted() -> None:
 def test_a_budget_that_ends_is_unknown(problem: ExplanationProblem) -> None:
     meter = Budget().start()
     meter.cancel()
-    with patch.object(votes, "_CONFLICTS", 0):
-        answer = TreeVoteOracle(problem).decide([problem.universe], meter)[0]
+    answer = TreeVoteOracle(problem).decide([problem.universe], meter)[0]
     if isinstance(answer, Unknown):
         assert answer.reason is UnknownReason.CANCELLED
     else:  # decided without a conflict, or nothing that is free matters

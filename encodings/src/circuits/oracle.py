@@ -14,18 +14,16 @@ from typing import Any
 from pysat.solvers import Solver
 
 from whyproof.encodings.trees.boxes import LeafBoxes
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.explanation import Kind
+from whyproof.engine.limited import solve_within
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
 from .constraints import circuit_constraints, clauses_of
 
 __all__ = ["CircuitOracle"]
-
-_CONFLICTS = 2_000
-"""Conflicts between two looks at the budget."""
 
 
 class CircuitOracle:
@@ -98,11 +96,5 @@ class CircuitOracle:
         return Counterexample(point, moved, math.nan)
 
     def _solve(self, fixed: list[int], meter: Meter) -> bool | Unknown:
-        while True:
-            reason = meter.exhausted()
-            if reason is not None:
-                return Unknown(reason)
-            self._solver.conf_budget(_CONFLICTS)
-            found = self._solver.solve_limited(assumptions=fixed)
-            if found is not None:
-                return bool(found)
+        found = solve_within(self._solver, fixed, meter)
+        return found if found is not None else Unknown(meter.exhausted() or UnknownReason.TIME)

@@ -22,6 +22,7 @@ import numpy as np
 from whyproof.engine.answers import Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.domain import Domain
+from whyproof.engine.limited import solve_within
 from whyproof.engine.space import Point
 
 from .clauses import Clauses, ColumnCuts
@@ -37,7 +38,6 @@ Side: TypeAlias = Literal["lower", "upper", "set"]
 Edge: TypeAlias = tuple[Side, int]
 """One side of a box in a column; ``set`` for missing values and sets with gaps."""
 
-_CONFLICTS = 2_000
 _MOST_ROUNDS = 20_000
 _MOST_SPLITS = 500
 
@@ -213,13 +213,9 @@ class Background:
         """Return values, or assumptions that exclude each other."""
         solver, splits = self._clauses.solver, 0
         for _ in range(_MOST_ROUNDS):
-            reason = meter.exhausted()
-            if reason is not None:
-                return Unknown(reason)
-            solver.conf_budget(_CONFLICTS)
-            found = solver.solve_limited(assumptions=assumed)
+            found = solve_within(solver, assumed, meter)
             if found is None:
-                continue
+                return Unknown(meter.exhausted() or UnknownReason.TIME)
             if not found:
                 return list(solver.get_core() or [])
             true = {v for v in solver.get_model() if v > 0}

@@ -16,6 +16,7 @@ from pysat.solvers import Solver
 from whyproof.encodings.pseudo_boolean import at_most
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
+from whyproof.engine.limited import solve_within
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
@@ -24,8 +25,6 @@ from .constraints import TreeConstraints, tree_constraints
 
 __all__ = ["TreeSatOracle", "clauses_of"]
 
-_CONFLICTS = 2_000
-"""Conflicts between two looks at the budget."""
 _MOST_CLOSE_CALLS = 2_000
 
 
@@ -120,14 +119,8 @@ class TreeSatOracle:
         )
 
     def _solve(self, fixed: list[int], meter: Meter) -> bool | Unknown:
-        while True:
-            reason = meter.exhausted()
-            if reason is not None:
-                return Unknown(reason)
-            self._solver.conf_budget(_CONFLICTS)
-            found = self._solver.solve_limited(assumptions=fixed)
-            if found is not None:
-                return bool(found)
+        found = solve_within(self._solver, fixed, meter)
+        return found if found is not None else Unknown(meter.exhausted() or UnknownReason.TIME)
 
     def _forbid(self, leaves: list[int]) -> None:
         """Forbid a combination of leaves in which the model answers as it should."""

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pysat.solvers import Solver
 
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.explanation import Kind
+from whyproof.engine.limited import solve_within
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["TreeVoteOracle", "counts_votes"]
 
 _SOLVER = "minicard"
-_CONFLICTS = 2_000
-"""Conflicts between two looks at the budget."""
 
 
 def counts_votes(boxes: LeafBoxes) -> bool:
@@ -203,14 +202,10 @@ class _Contest:
         """Return an assignment, `None` if there is none."""
         selectors = self._selectors
         assumptions = [selectors[f] for f in fixed]
-        while True:
-            self._solver.conf_budget(_CONFLICTS)
-            found = self._solver.solve_limited(assumptions=assumptions)
-            if found is not None:
-                return self._solver.get_model() if found else None
-            reason = meter.exhausted()
-            if reason is not None:
-                return Unknown(reason)
+        found = solve_within(self._solver, assumptions, meter)
+        if found is None:
+            return Unknown(meter.exhausted() or UnknownReason.TIME)
+        return self._solver.get_model() if found else None
 
     def core(self) -> set[int]:
         """Return fixed features that sufficed to refute the last question."""

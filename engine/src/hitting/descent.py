@@ -16,13 +16,11 @@ from typing import Any, Self
 from pysat.solvers import Solver
 
 from ..budget import Meter
+from ..limited import solve_within
 from ..space import FeatureSet
 from .solver import HittingSetProblem
 
 __all__ = ["SmallerHittingSets"]
-
-_CONFLICTS = 20_000
-"""Conflicts of one SAT call between two looks at the budget."""
 
 
 class SmallerHittingSets:
@@ -89,16 +87,14 @@ class SmallerHittingSets:
                 self.none_left = True
             else:
                 self._solver.add_atmost(list(self._element), bound - 1)
-        while not self.none_left:
-            self._solver.conf_budget(_CONFLICTS)
-            found = self._solver.solve_limited()
-            if found:
-                model = self._solver.get_model()
-                return frozenset(self._element[v] for v in model if v in self._element)
-            if found is False:
-                self.none_left = True
-            elif meter.exhausted() is not None:
-                return None
+        if self.none_left:
+            return None
+        found = solve_within(self._solver, [], meter)
+        if found:
+            model = self._solver.get_model()
+            return frozenset(self._element[v] for v in model if v in self._element)
+        if found is False:
+            self.none_left = True
         return None
 
     def _clause(self, literals: list[int]) -> None:

@@ -15,13 +15,11 @@ from pysat.examples.rc2 import RC2
 from pysat.formula import WCNF
 
 from ..budget import Meter
+from ..limited import solve_within
 from ..space import FeatureSet
 from .solver import HittingSet, HittingSetProblem
 
 __all__ = ["SatHittingSets"]
-
-_CONFLICTS = 20_000
-"""Conflicts of one SAT call between two looks at the budget."""
 
 
 class SatHittingSets:
@@ -83,8 +81,7 @@ class SatHittingSets:
         """Return a hitting set of the least cost; `None` if none is left."""
         rc2 = self._rc2
         while not self._none_left:
-            rc2.oracle.conf_budget(_CONFLICTS)
-            satisfiable = rc2.oracle.solve_limited(assumptions=rc2.sels + rc2.sums)
+            satisfiable = solve_within(rc2.oracle, rc2.sels + rc2.sums, meter)
             if satisfiable:
                 chosen = {v for v in rc2.oracle.get_model() if v > 0}
                 members = frozenset(i for i, v in self._variable.items() if v in chosen)
