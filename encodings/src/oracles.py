@@ -28,6 +28,8 @@ from .linear.additive import AdditiveModel
 from .linear.constrained import ConstrainedAdditive
 from .linear.oracle import AdditiveOracle
 from .linear.pieces import Pieces
+from .neighbours.model import NeighbourModel
+from .neighbours.oracle import NeighbourOracle
 from .networks.graph import NetworkGraph
 from .trees.boxes import LeafBoxes
 from .trees.constrained import ConstrainedTreeOracle
@@ -105,6 +107,8 @@ def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
         return lambda problem: AdditiveOracle(problem, pieces)
     if isinstance(structure, NetworkGraph):
         return _network_oracle
+    if isinstance(structure, NeighbourModel):
+        return NeighbourOracle
     if isinstance(structure, DecisionGraph):
         graph = graph_cells(structure, space)
         return lambda problem: GraphOracle(problem, graph)
@@ -113,8 +117,8 @@ def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
         return lambda problem: CircuitOracle(problem, cells)
     raise UnsupportedError(
         f"there is no exact oracle for a model of type {type(structure).__name__}; "
-        "trees and ensembles, decision graphs, additive models (linear, naive Bayes), rules, gates "
-        "and neural networks are supported"
+        "trees and ensembles, decision graphs, additive models (linear, naive Bayes), rules, "
+        "gates, nearest neighbours and neural networks are supported"
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.linear.additive import AdditiveModel
+from whyproof.encodings.neighbours.model import NeighbourModel
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.classifier import Predictions
 from whyproof.engine.domain import Categories, Domain
@@ -25,6 +26,7 @@ from whyproof.engine.space import Points
 
 from .column_maps import Chain, Fill, Lookup, Present
 from .compose import Original, compose_additive, compose_trees
+from .from_sklearn_neighbours import compose_neighbours, verify_neighbours
 from .model import Model, Structure
 from .sklearn_preprocessing import chains_through
 from .sklearn_runtime import class_indices, column_names_of
@@ -148,6 +150,8 @@ def load_sklearn_pipeline(source: Any, load: Callable[[object], Model]) -> Model
         structure = compose_trees(final.structure, chains, originals)
     elif isinstance(final.structure, AdditiveModel):
         structure = compose_additive(final.structure, chains, originals)
+    elif isinstance(final.structure, NeighbourModel):
+        structure = compose_neighbours(final.structure, chains, originals)
     else:
         raise UnsupportedError(f"a pipeline cannot end with a {final.source}")
     domains: dict[int, Domain] = {
@@ -227,6 +231,9 @@ def _type_of(words: Sequence[Hashable]) -> str:
 
 def _verify(model: Model, originals: Sequence[Original]) -> None:
     """Compare the composed model with the pipeline, each column at its words and boundaries."""
+    if isinstance(model.structure, NeighbourModel):
+        verify_neighbours(model)
+        return
     points, slack, _ = model.probes(48)
     random = np.random.default_rng(1)
     for i, original in enumerate(originals):

@@ -20,6 +20,7 @@ from .from_sklearn_bayes import BAYES_NAMES
 from .from_sklearn_boosting import BOOSTING_NAMES, HISTOGRAM_NAMES
 from .from_sklearn_forest import FOREST_NAMES, Vote
 from .from_sklearn_linear import LINEAR_CLASSIFIER_NAMES, LINEAR_REGRESSOR_NAMES
+from .from_sklearn_neighbours import NEIGHBOUR_NAMES
 from .from_sklearn_wrappers import WRAPPER_NAMES
 from .model import Model
 
@@ -154,6 +155,10 @@ def _load_object(source: object, vote: Vote | None) -> Model:
         from .from_sklearn_pipeline import load_sklearn_pipeline
 
         return load_sklearn_pipeline(source, load_model)
+    if library == "sklearn" and kind in NEIGHBOUR_NAMES:
+        from .from_sklearn_neighbours import load_sklearn_neighbours
+
+        return load_sklearn_neighbours(source)
     if library == "sklearn" and kind in WRAPPER_NAMES:
         from .from_sklearn_wrappers import load_sklearn_calibrated, load_sklearn_voting
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from whyproof.encodings.circuits.circuit import Circuit
 from whyproof.encodings.graphs.graph import DecisionGraph
 from whyproof.encodings.linear.additive import AdditiveModel
+from whyproof.encodings.neighbours.model import NeighbourModel
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.engine.classifier import Predictions
 from whyproof.engine.domain import Domain
@@ -29,7 +30,7 @@ from .additive_checks import additive_fingerprint, additive_probes, additive_sla
 
 __all__ = ["MAX_COLUMNS", "Model", "Runtime", "Structure", "fingerprint_of"]
 
-Structure: TypeAlias = TreeEnsemble | AdditiveModel | Circuit | DecisionGraph
+Structure: TypeAlias = TreeEnsemble | AdditiveModel | Circuit | DecisionGraph | NeighbourModel
 """What encoders read, and how scores become an outcome."""
 
 MAX_COLUMNS = 1_000_000
@@ -220,6 +221,8 @@ class Model:
                 if domain.is_discrete and np.isfinite(high - low):
                     points[:, i] = random.integers(int(low), int(high) + 1, rows)
             return points, 0.0, getattr(self.structure, "family", "nodes")
+        if isinstance(self.structure, NeighbourModel):
+            return neighbour_probes(self.structure, rows), 0.0, "neighbours"
         points = additive_probes(self.structure, rows)
         slack = float(additive_slack(self.structure, points).max(initial=0.0))
         return points, 2 * slack, "terms"
@@ -242,7 +245,7 @@ def fingerprint_of(structure: Structure) -> str:
     """
     if isinstance(structure, AdditiveModel):
         return additive_fingerprint(structure)
-    if isinstance(structure, Circuit | DecisionGraph):
+    if isinstance(structure, Circuit | DecisionGraph | NeighbourModel):
         return structure.fingerprint
     digest = hashlib.sha256(b"whyproof-tree-ensemble-1")
 
@@ -299,6 +302,20 @@ def probe_points(structure: TreeEnsemble, rows: int, *, missing: bool = False) -
         points[:, column] = random.choice(sorted(candidates), size=rows)
     if missing:
         points[random.random(points.shape) < 0.125] = np.nan
+    return points
+
+
+def neighbour_probes(structure: NeighbourModel, rows: int) -> Points:
+    """Return points away from ties, near training rows, shape ``(rows, columns)``."""
+    random = np.random.default_rng(0)
+    chosen = random.integers(0, len(structure.training), rows)
+    points = np.zeros((rows, structure.n_columns))
+    for j, column in enumerate(structure.derived):
+        if column.table:
+            points[:, column.source] = random.integers(0, len(column.table), rows)
+        elif column.slope:
+            near = structure.training[chosen, j] + random.normal(0, 0.1, rows)
+            points[:, column.source] = (near - column.offset) / column.slope
     return points
 
 

@@ -1,0 +1,1 @@
+"""Nearest neighbours: who is near, and who could be."""
