@@ -26,9 +26,10 @@ def looks_like_network(payload: bytes) -> bool:
         graph = onnx.load_model_from_string(payload).graph
     except (DecodeError, ValueError, RecursionError):
         return False
-    return bool(graph.node) and all(
-        isinstance(node.op_type, str) and node.domain != "ai.onnx.ml" for node in graph.node
-    )
+    names: list[object] = [node.op_type for node in graph.node]
+    # What is not UTF-8 comes as bytes.
+    whole = all(isinstance(name, str) for name in names)
+    return bool(names) and whole and all(node.domain != "ai.onnx.ml" for node in graph.node)
 
 
 def load_network_bytes(payload: bytes, source: str, classes: Sequence[Hashable] | None) -> Model:

@@ -35,7 +35,7 @@ from .graph import (
     Sum,
 )
 
-__all__ = ["Leaf", "NetworkCertificate", "check_certificate"]
+__all__ = ["Leaf", "NetworkCertificate", "check_certificate", "check_deletions", "evaluate"]
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -167,8 +167,80 @@ def check_certificate(graph: NetworkGraph, certificate: NetworkCertificate) -> f
     return lead
 
 
+def evaluate(graph: NetworkGraph, points: Array) -> Array:
+    """Return what the graph computes in float64, shape ``(rows, outputs)``.
+
+    Parameters
+    ----------
+    graph
+        A ReLU network.
+    points
+        Shape ``(rows, inputs)``.
+    """
+    values: list[Array] = [points]
+    for node in graph.nodes[1:]:
+        inputs = [values[i] for i in node.inputs]
+        if isinstance(node, Relu):
+            values.append(np.maximum(inputs[0], 0.0))
+        else:
+            values.append(_forward(node, inputs, absolute=False) + _bias_of(node)[0])
+    return values[-1]
+
+
+def check_deletions(
+    graph: NetworkGraph,
+    certificate: NetworkCertificate,
+    home: Array,
+    groups: Sequence[Sequence[int]],
+) -> Array:
+    """Check that the decision stays with any one group of columns back at home.
+
+    One tree serves all groups: the linear bound of a leaf, less the terms of a group, bounds
+    the box in which that group does not move.  Leaves may stand at the same place with
+    other parameters; each group needs a leaf that proves it at every place.
+
+    Parameters
+    ----------
+    graph
+        The network, read from its own file.
+    certificate
+        Over the box in which every group moves.
+    home
+        Where the columns are at home, within the box, shape ``(columns,)``.
+    groups
+        Columns of each group.
+
+    Returns
+    -------
+    Array
+        The lead of each group, not above zero where it is not proved, shape ``(groups,)``.
+
+    Raises
+    ------
+    DataError
+        If the leaves do not cover the box.
+    """
+    checker = _Checker(graph, certificate)
+    if not bool(((home >= certificate.lower) & (home <= certificate.upper)).all()):
+        raise DataError("the box of the certificate does not contain the instance")
+    lead = np.full(len(groups), np.inf)
+    for case in range(len(certificate.cases)):
+        best: dict[tuple[tuple[int, int, int], ...], Array] = {}
+        places: dict[tuple[tuple[int, int, int], ...], Leaf] = {}
+        for leaf in (leaf for leaf in certificate.leaves if leaf.case == case):
+            found = checker.without(leaf, home, groups)
+            best[leaf.path] = np.maximum(best.get(leaf.path, found), found)
+            places[leaf.path] = leaf
+        _require_cover(case, list(places.values()), 0)
+        for found in best.values():
+            lead = np.minimum(lead, found)
+    return lead
+
+
 def _require_cover(case: int, leaves: Sequence[Leaf], depth: int) -> None:
     """Check that leaves with a common path of `depth` splits cover that part."""
+    if not leaves:
+        raise DataError(f"case {case} has no leaves")
     ended = [leaf for leaf in leaves if len(leaf.path) == depth]
     if ended and len(leaves) == 1:
         return
@@ -196,6 +268,24 @@ class _Checker:
 
     def bound(self, leaf: Leaf) -> float:
         """Return a rigorous lower bound of the leaf's case; infinite if it is empty."""
+        return self._bound(leaf)[0]
+
+    def without(self, leaf: Leaf, home: Array, groups: Sequence[Sequence[int]]) -> Array:
+        """Return the bound of each box in which one group stays at home."""
+        value, rows = self._bound(leaf)
+        if rows is None:
+            return np.full(len(groups), np.inf)
+        low, high = self.certificate.lower, self.certificate.upper
+        gain = rows * home - np.minimum(rows * low, rows * high)
+        size = np.abs(rows) * np.maximum(np.maximum(np.abs(low), np.abs(high)), np.abs(home))
+        found = np.empty(len(groups))
+        for i, group in enumerate(groups):
+            columns = list(group)
+            error = 8 * (len(columns) + 8) * _EPS * (size[columns].sum() + abs(value))
+            found[i] = value + gain[columns].sum() - error
+        return found
+
+    def _bound(self, leaf: Leaf) -> tuple[float, Array | None]:
         self._require_sound(leaf)
         lower: list[Array] = [self.certificate.lower]
         upper: list[Array] = [self.certificate.upper]
@@ -212,7 +302,7 @@ class _Checker:
                         upper[position][neuron] = min(upper[position][neuron], 0.0)
                 self._tighten(position, lower, upper, weight)
                 if bool((lower[position] > upper[position]).any()):
-                    return np.inf
+                    return np.inf, None
         rows, offset = self.certificate.cases[leaf.case]
         weights = np.array(leaf.weights)
         start = {len(self.nodes) - 1: (weights @ rows)[None]}
@@ -221,8 +311,8 @@ class _Checker:
         for (layer, neuron, sign), multiplier in zip(leaf.path, leaf.multipliers, strict=True):
             values = force.setdefault(self.layers[layer], np.zeros(self._size(layer)))
             values[neuron] += sign * multiplier
-        value, slack = self._backward(start, lower, upper, weight, slopes, force)
-        return float(value[0] + weights @ offset - slack[0])
+        value, slack, pulled = self._backward(start, lower, upper, weight, slopes, force)
+        return float(value[0] + weights @ offset - slack[0]), pulled[0]
 
     def _size(self, layer: int) -> int:
         return self.nodes[self.layers[layer]].size
@@ -276,7 +366,7 @@ class _Checker:
         unit = np.zeros((len(loose), len(lower[position])))
         unit[np.arange(len(loose)), loose] = 1.0
         start = {position: np.concatenate([unit, -unit])}
-        value, slack = self._backward(start, lower, upper, weight, {}, {})
+        value, slack, _ = self._backward(start, lower, upper, weight, {}, {})
         bound, k = value - slack, len(loose)
         lower[position][loose] = np.maximum(lower[position][loose], bound[:k])
         upper[position][loose] = np.minimum(upper[position][loose], -bound[k:])
@@ -289,8 +379,8 @@ class _Checker:
         weight: Sequence[Array],
         slopes: Mapping[int, Array],
         force: Mapping[int, Array],
-    ) -> tuple[Array, Array]:
-        """Return lower bounds of rows and the rounding error that they may have."""
+    ) -> tuple[Array, Array, Array]:
+        """Return lower bounds of rows, the rounding error that they may have, the pulled rows."""
         pending = dict(start)
         count = len(next(iter(start.values())))
         constant, slack = np.zeros(count), np.zeros(count)
@@ -317,7 +407,7 @@ class _Checker:
         rows = pending[0]
         slack += np.abs(rows) @ weight[0]
         box = np.minimum(rows * lower[0], rows * upper[0]).sum(axis=1)
-        return constant + box, 2 * slack
+        return constant + box, 2 * slack, rows
 
 
 def _through_relu(

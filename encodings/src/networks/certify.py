@@ -8,6 +8,8 @@ tree of the oracle, and each leaf is small and checkable on its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -15,17 +17,17 @@ from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.space import FeatureSet
 
 from .bounds.branching import choose_cuts
-from .bounds.goals import Single
+from .bounds.goals import Deletions, Goal, Single
 from .bounds.hidden import hidden_ranges
 from .bounds.leaf import refine_leaf
-from .bounds.node_bounds import NodeBounds
+from .bounds.node_bounds import Bounded, NodeBounds
 from .bounds.nodes import Nodes
 from .bounds.sets import Box
 from .certificate import Leaf, NetworkCertificate
 from .graph import Array
 from .oracle import NetworkOracle
 
-__all__ = ["certify"]
+__all__ = ["certify", "certify_deletions"]
 
 _SPARE = 1e-9  # the checker rounds in another order
 _Path = tuple[tuple[int, int, int], ...]
@@ -57,47 +59,153 @@ def certify(
     UnsupportedError
         For networks that are not piecewise linear and regions that are no boxes.
     """
-    place, deadline = oracle.place, oracle.clock() + seconds
-    mask = place.mask([free])
-    play = place.play(mask[0])
-    inputs = place.box(play, mask)
-    if not isinstance(inputs, Box) or not play.network.is_piecewise_linear:
-        raise UnsupportedError("certificates are written for ReLU networks in boxes")
-    goal, target = Single(inputs), place.target
-    ranges = hidden_ranges(play.network, inputs)
-    shared = NodeBounds(play.network, goal, target, ranges, oracle.precision)
-    layout = shared.layout
-    anchors = list(layout.anchors)
-    starts = torch.tensor([cut.start for cut in layout.anchors.values()])
-    leaves: list[Leaf] = []
-    root: _Path = ()
-    pool = [(case, root) for case in range(len(target.cases))]
-    while pool:
-        if oracle.clock() > deadline:
-            return None
-        case, path = pool.pop()
-        node, empty = _node(shared, inputs, case, path, anchors)
-        found = shared.ascend(node, 1 if empty else steps, 0.15, 0.08)
-        if empty or not bool(found.nodes.open.any()):
-            leaves.append(_leaf(shared, found.nodes, case, path))
-            continue
-        losses = found.losses if found.losses is not None else torch.zeros_like(node.lower)
-        loose = shared.loose(found.nodes)
+    tree = _Tree(oracle, free, deletions=False)
+    if not tree.grow(seconds, steps):
+        return None
+    return tree.certificate()
+
+
+def certify_deletions(
+    oracle: NetworkOracle, free: FeatureSet, *, seconds: float = 60.0, steps: int = 8
+) -> tuple[NetworkCertificate, FeatureSet] | None:
+    """Prove with one tree, for the checker, that no feature of a set can be left out.
+
+    Parameters
+    ----------
+    oracle
+        Of the problem.
+    free
+        Feature indices: a contrastive explanation.
+    seconds
+        Processor seconds; features open after that are not claimed.
+    steps
+        Gradient steps per leaf.
+
+    Returns
+    -------
+    certificate, proved
+        The features whose deletion is proved; `None` if there are none.
+
+    Raises
+    ------
+    UnsupportedError
+        For networks that are not piecewise linear and regions that are no boxes.
+    """
+    tree = _Tree(oracle, free, deletions=True)
+    tree.grow(seconds, steps)
+    return (tree.certificate(), tree.proved) if tree.proved else None
+
+
+class _Tree:
+    """A tree whose leaves are bounded just as the checker will bound them."""
+
+    def __init__(self, oracle: NetworkOracle, free: FeatureSet, *, deletions: bool) -> None:
+        place = oracle.place
+        mask = place.mask([free])
+        self.oracle, self.play = oracle, place.play(mask[0])
+        inputs = place.box(self.play, mask)
+        network = self.play.network
+        if not isinstance(inputs, Box) or not network.is_piecewise_linear:
+            raise UnsupportedError("certificates are written for ReLU networks in boxes")
+        self.inputs = inputs
+        goal: Goal = Single(inputs)
+        if deletions:
+            goal = Deletions(inputs, self.play.owner, len(self.play.features))
+        self.goal = goal
+        ranges = hidden_ranges(network, inputs)
+        self.bounds = NodeBounds(network, goal, place.target, ranges, oracle.precision)
+        layout = self.bounds.layout
+        self.anchors = list(layout.anchors)
+        self.starts = torch.tensor([cut.start for cut in layout.anchors.values()])
+        self.leaves: list[Leaf] = []
+        self.given_up = torch.zeros(goal.count, dtype=torch.bool)
+
+    @property
+    def proved(self) -> FeatureSet:
+        """Features whose deletion is proved."""
+        names = self.play.features.tolist()
+        return frozenset(names[i] for i in (~self.given_up).nonzero().ravel().tolist())
+
+    def certificate(self) -> NetworkCertificate:
+        """Return the leaves with the box and the cases."""
+        low, high = _whole_box(self.oracle, self.play.columns, self.inputs)
+        cases = tuple((c.rows, c.offset) for c in self.oracle.place.target.cases)
+        fingerprint = self.oracle.problem.classifier.fingerprint
+        return NetworkCertificate(fingerprint, low, high, cases, tuple(self.leaves))
+
+    def grow(self, seconds: float, steps: int) -> bool:
+        """Prove what can be proved in time; tell whether that is everything."""
+        oracle, target = self.oracle, self.oracle.place.target
+        deadline = oracle.clock() + seconds
+        everything = torch.ones(self.goal.count, dtype=torch.bool)
+        root: _Path = ()
+        pool = [(case, root, everything) for case in range(len(target.cases))]
+        while pool:
+            case, path, wanted = pool.pop()
+            wanted = wanted & ~self.given_up
+            if oracle.clock() > deadline:
+                self.given_up |= wanted
+            node, empty = _node(self.bounds, self.inputs, case, path, self.anchors)
+            node.open[:] = wanted
+            if empty or not bool(wanted.any()):
+                self.leaves.append(_leaf(self.bounds, node, case, path))
+                continue
+            still, last = self._prove(node, case, path, steps)
+            if not bool(still.any()):
+                continue
+            scores = self._scores(last)
+            if scores is None:
+                still = self._refine(last.nodes, still, case, path)
+                self.given_up |= still
+                continue
+            cut, _ = choose_cuts(self.bounds, last.nodes, scores, 3)
+            layer = int((self.starts <= int(cut[0])).sum()) - 1
+            neuron = int(cut[0]) - int(self.starts[layer])
+            below = wanted if self.goal.count > 1 else still
+            pool += [(case, (*path, (layer, neuron, sign)), below) for sign in (1, -1)]
+        return not bool(self.given_up.any())
+
+    def _prove(self, node: Nodes, case: int, path: _Path, steps: int) -> tuple[Tensor, Bounded]:
+        """Ascend up to three times; keep leaves that together prove all that is wanted here."""
+        still = node.open[0].clone()
+        kept: list[Leaf] = []
+        attempt = 0
+        while True:
+            attempt += 1
+            found = self.bounds.ascend(node, steps, 0.15, 0.08)
+            values = self.bounds.values(found.nodes)[0]
+            done = still & (values > self.oracle.precision)
+            if bool(done.any()):
+                kept.append(_leaf(self.bounds, found.nodes, case, path))
+                still = still & ~done
+            if not bool(still.any()):
+                self.leaves += kept
+                return still, found
+            if not bool(done.any()) or attempt == 3:
+                break
+            node = replace(found.nodes, open=still[None])
+        return still, replace(found, nodes=replace(found.nodes, open=still[None]))
+
+    def _scores(self, found: Bounded) -> Tensor | None:
+        nodes = found.nodes
+        loose = self.bounds.loose(nodes)
         if not bool(loose.any()):
-            refined, _ = refine_leaf(shared, found.nodes, 0)
-            if refined is None or float(shared.values(refined)[0, 0]) <= 2 * _SPARE:
-                return None
-            leaves.append(_leaf(shared, refined, case, path))
-            continue
-        scores = torch.where(loose, losses + 1e-12, torch.full_like(losses, -1.0))
-        cut, _ = choose_cuts(shared, found.nodes, scores, 3)
-        layer = int((starts <= int(cut[0])).sum()) - 1
-        neuron = int(cut[0]) - int(starts[layer])
-        pool += [(case, (*path, (layer, neuron, sign))) for sign in (1, -1)]
-    low, high = _whole_box(oracle, play.columns, inputs)
-    cases = tuple((c.rows, c.offset) for c in target.cases)
-    fingerprint = oracle.problem.classifier.fingerprint
-    return NetworkCertificate(fingerprint, low, high, cases, tuple(leaves))
+            return None
+        losses = found.losses if found.losses is not None else torch.zeros_like(nodes.lower)
+        return torch.where(loose, losses + 1e-12, torch.full_like(losses, -1.0))
+
+    def _refine(self, nodes: Nodes, still: Tensor, case: int, path: _Path) -> Tensor:
+        """Use the dual of a linear program where nothing is left to split."""
+        if self.goal.count > 1:
+            self.leaves.append(_leaf(self.bounds, nodes, case, path))
+        for statement in still.nonzero().ravel().tolist():
+            refined, _ = refine_leaf(self.bounds, nodes, statement)
+            if refined is None or float(self.bounds.values(refined)[0, statement]) <= 2 * _SPARE:
+                continue
+            self.leaves.append(_leaf(self.bounds, refined, case, path))
+            still = still.clone()
+            still[statement] = False
+        return still
 
 
 def _node(
@@ -121,7 +229,7 @@ def _node(
     ]
     slopes = torch.cat(initial, dim=1) if initial else low.new_zeros((1, 0))
     zero = torch.zeros_like(low)
-    undecided = torch.ones((1, 1), dtype=torch.bool)
+    undecided = torch.ones((1, shared.goal.count), dtype=torch.bool)
     weights = target.start[case][None]
     which = torch.tensor([case])
     return Nodes(which, low, high, sign, zero, zero, slopes, weights, undecided), empty

@@ -120,6 +120,11 @@ class NetworkClassifier:
         return network
 
     @property
+    def output(self) -> str:
+        """Name of the output that is read."""
+        return self._output
+
+    @property
     def n_columns(self) -> int:
         """Number of inputs."""
         return self.graph.n_inputs

@@ -132,6 +132,8 @@ class Budget(InputSet):
 
     def minimum(self, coefficients: Tensor) -> Tensor:
         """Free features count in full, of the candidates the worst few."""
+        if not coefficients.shape[-1]:
+            return coefficients.sum(-1)
         terms = self.by_feature(self.terms(coefficients))
         fixed = (terms @ self.free[..., None])[..., 0]
         chosen = terms * self.candidates[:, None]
@@ -174,6 +176,8 @@ class Ball(InputSet):
 
     def minimum(self, coefficients: Tensor) -> Tensor:
         """Take the better of the box bound and the dual norm bound."""
+        if not coefficients.shape[-1]:
+            return coefficients.sum(-1)
         # A column that cannot move takes no part in the ball either.
         moving = coefficients * (self.reach[:, None] > 0)
         if self.norm == "l1":

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ from .slopes import Ascent, optimise_slopes
 from .targets import Target
 
 __all__ = ["Confirm", "Tree", "TreeOptions", "TreeResult"]
+
+_LARGE = 20_000
+"""Neurons from which on every pass counts."""
 
 Confirm = Callable[[Tensor, Tensor], list[bool]]
 """Given deviations ``(k, columns)`` and statements ``(k,)``, tell which ones are real
@@ -144,6 +147,10 @@ class Tree:
         self.goal = goal
         self.target = target
         self.confirm = confirm
+        size = sum(network.steps[i].size for i in network.nonlinear)
+        if size > _LARGE:
+            # One pass costs seconds there: as few of them as possible.
+            options = replace(options, root=Ascent(steps=0), look_ahead=1, batch=4, rebound=False)
         self.options = options
         known = None if ranges is None else ranges.bounds(network)
         found = hidden_ranges(network, goal.inputs, ascent=options.root, known=known)
