@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["data_folder", "describe_machine", "write_result"]
+__all__ = ["data_folder", "describe_machine", "merge_result", "write_result"]
 
 
 def describe_machine(*packages: str) -> dict[str, object]:
@@ -39,6 +39,17 @@ def write_result(path: str | os.PathLike[str], result: Mapping[str, object]) -> 
     target = Path(path)
     draft = target.with_suffix(target.suffix + ".part")
     draft.write_text(json.dumps({**result, "peak_megabytes": round(peak)}, indent=1) + "\n")
+    draft.replace(target)
+
+
+def merge_result(path: str | os.PathLike[str], name: str, result: Mapping[str, object]) -> None:
+    """Add a result to a file that holds several by name; one of the same name is replaced."""
+    target = Path(path)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    held = json.loads(target.read_text())["results"] if target.exists() else {}
+    held[name] = {**result, "peak_megabytes": round(peak)}
+    draft = target.with_suffix(target.suffix + ".part")
+    draft.write_text(json.dumps({"results": held}, indent=1) + "\n")
     draft.replace(target)
 
 

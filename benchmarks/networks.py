@@ -3,6 +3,8 @@
 python -m benchmarks.networks --net mnist-net_256x2.onnx --images mnist.npz --rows 0:8
     --epsilon 0.05 --strategy witness,dichotomic,swift --out result.json
 
+With ``--name`` the result is added to those that FILE holds under other names.
+
 Times are processor seconds of this process; strategies run one after the other on the same
 problem, each with its own oracle and empty memory.  Sampled proofs are decided again by
 mixed-integer programming, every witness is replayed on onnxruntime.
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.fame_nets import fame_model
-from benchmarks.machine import data_folder, describe_machine, write_result
+from benchmarks.machine import data_folder, describe_machine, merge_result, write_result
 from whyproof.encodings.networks.attack import AttackOptions
 from whyproof.encodings.networks.classifier import NetworkClassifier
 from whyproof.encodings.networks.contrastive import grade, sensitivity
@@ -69,7 +71,9 @@ def main() -> None:
     }
     for line in result["summary"]:
         print(line)
-    if options.out:
+    if options.out and options.name:
+        merge_result(options.out, options.name, result)
+    elif options.out:
         write_result(options.out, result)
 
 
@@ -259,6 +263,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--redecide", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--name", help="key in a file with several results")
     return parser.parse_args()
 
 
