@@ -216,6 +216,8 @@ class _Driver:
 
     def store(self, events: Sequence[RowEvent]) -> None:
         """Write some events down, all of them or none."""
+        if not events:
+            return
         with self.writer.batch():
             for event in events:
                 self._store(event)

@@ -196,15 +196,17 @@ def on_slurm(
     minutes
         Time limit of one job.
     options
-        More for `submitit.AutoExecutor.update_parameters`, such as ``slurm_partition``.
+        More for `submitit.AutoExecutor.update_parameters`, such as ``slurm_partition``;
+        ``cluster`` may be ``local`` to use this machine although there is Slurm.
     """
     try:
         import submitit
     except ImportError as error:
         raise MissingExtraError("submitit", "slurm", "work in Slurm jobs") from error
-    inner: Any = submitit.AutoExecutor(folder=folder)
-    inner.update_parameters(timeout_min=minutes, **(options or {}))
-    yield OnExecutor(_JobExecutor(inner.submit), jobs)
+    more = dict(options or {})
+    inner: Any = submitit.AutoExecutor(folder=folder, cluster=more.pop("cluster", None))
+    inner.update_parameters(timeout_min=minutes, **more)
+    yield OnExecutor(_JobExecutor(inner.submit), jobs, keeps=False)
 
 
 class _JobExecutor(Executor):

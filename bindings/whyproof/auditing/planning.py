@@ -16,8 +16,9 @@ from whyproof.engine.space import Point
 from whyproof.store import RowStatus, StoreWriter
 
 from .progress import AuditProgress
-from .row import RowDone, RowTask
-from .same import equal_decisions
+from .reasons import Reasons, stages_of
+from .row import Record, RowDone, RowTask
+from .same import cells_of, equal_rows
 from .units import Unit
 
 __all__ = ["Asked", "Plan"]
@@ -96,62 +97,91 @@ class Plan:
         self.deadline = math.inf if asked.seconds is None else time.monotonic() + asked.seconds
         self.refused: list[int] = []
         """Rows that time did not reach."""
+        self._number = 0
+        self._cells: npt.NDArray[np.int32] | None = None
         self._rows = np.fromiter(instances, dtype=np.int64, count=len(instances))
         self._order, self._starts = self._groups()
 
-    def units(self) -> Iterator[Unit]:
-        """Yield units; sizes follow from how fast rows have been so far."""
-        number = 0
+    def units(self) -> Iterator[Unit | None]:
+        """Yield units; `None` between them says that all before it have to be stored first."""
+        decisions = len(self._starts) - 1
+        if not self.asked.each or self._cells is None:
+            yield from self._units(0, decisions, {})
+            return
+        features = self.example.space.features
+        reasons = Reasons(self._cells, [feature.columns for feature in features])
+        for first, last in stages_of(decisions):
+            positions = self._order[self._starts[first] : self._starts[last]]
+            yield from self._units(first, last, reasons.matching(positions) if reasons else {})
+            if last < decisions:
+                yield None
+                self._learn(reasons, positions)
+
+    def _learn(self, reasons: Reasons, positions: npt.NDArray[np.int64]) -> None:
+        """Take in the reasons that are stored for the rows of a stage."""
+        for position in positions.tolist():
+            for stored in self.writer.explanations(int(self._rows[position])):
+                if stored.record["kind"] == "axp":
+                    reasons.add(position, stored.record)
+                    break
+
+    def _units(self, first: int, last: int, reasons: Mapping[int, Record]) -> Iterator[Unit]:
+        """Yield units of some groups; sizes follow from how fast rows have been so far."""
         tasks: list[RowTask] = []
         decisions = 0
-        started = time.monotonic()
-        for start, end in zip(self._starts[:-1], self._starts[1:], strict=True):
-            group = self._tasks([int(row) for row in self._order[start:end]])
+        started, before = time.monotonic(), self.progress.done
+        for start, end in zip(
+            self._starts[first:last], self._starts[first + 1 : last + 1], strict=True
+        ):
+            group = self._tasks(self._order[start:end].tolist(), reasons)
             if not group:
                 continue
             tasks += group
             decisions += 1
-            if decisions >= self._size(number, time.monotonic() - started):
-                yield Unit(number, tuple(tasks), self._left())
-                number, tasks, decisions = number + 1, [], 0
+            if decisions >= self._size(time.monotonic() - started, before, last - first):
+                yield Unit(self._number, tuple(tasks), self._left())
+                self._number, tasks, decisions = self._number + 1, [], 0
         if tasks:
-            yield Unit(number, tuple(tasks), self._left())
+            yield Unit(self._number, tuple(tasks), self._left())
+            self._number += 1
 
-    def _size(self, units: int, seconds: float) -> int:
+    def _size(self, seconds: float, before: int, decisions: int) -> int:
         """Return how many decisions the next unit should hold."""
         if self.asked.unit_rows is not None:
             return self.asked.unit_rows
-        done = self.progress.done + self.progress.unknown - self.progress.before
-        fair = max(1, (len(self._rows) - done) // (4 * self.workers))
-        if units < 2 * self.workers or not done:
+        fair = max(1, decisions // (8 * self.workers))
+        done = self.progress.done - before
+        if not done:
             return min(4, fair)
         each = seconds * self.workers / done
-        return max(1, min(_MOST, fair, int(_SECONDS / each)))
+        return max(1, min(_MOST, fair, int(_SECONDS / max(each, 1e-6))))
 
     def _left(self) -> float | None:
         left = self.deadline - time.monotonic()
         return None if math.isinf(left) else max(left, 1e-3)
 
     def _groups(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return rows in the order of work and where each group of equal decisions starts."""
-        rows = self._rows
-        first = np.arange(len(rows), dtype=np.int64)
+        """Return positions in the order of work and where each group of equal decisions starts."""
+        count = len(self._rows)
+        first = np.arange(count, dtype=np.int64)
         shape = self.example.instance.shape
         if self.asked.together and all(p.shape == shape for p in self.instances.values()):
-            points = np.empty((len(rows), *shape))
+            points = np.empty((count, *shape))
             for number, point in enumerate(self.instances.values()):
                 points[number] = point
-            first = equal_decisions(self.example, points)
+            self._cells = cells_of(self.example, points)
+            first = equal_rows(points if self._cells is None else self._cells)
         order = np.argsort(first, kind="stable")
         at = first[order]
         fresh = np.append(True, at[1:] != at[:-1])
-        position = np.arange(len(at))
+        position = np.arange(count)
         since = position - np.maximum.accumulate(np.where(fresh, position, 0))
         starts = np.flatnonzero(since % _TOGETHER == 0)
-        return rows[order], np.append(starts, len(rows))
+        return order, np.append(starts, count)
 
-    def _tasks(self, rows: Sequence[int]) -> list[RowTask]:
+    def _tasks(self, positions: Sequence[int], reasons: Mapping[int, Record]) -> list[RowTask]:
         """Return the tasks of a group; a finished row is only there if others need it."""
+        rows = [int(self._rows[position]) for position in positions]
         settled: RowTask | None = None
         tasks: list[RowTask] = []
         for row in rows:
@@ -166,6 +196,9 @@ class Plan:
                 self.refused.append(row)
                 continue
             tasks.append(self._task(row, instance, stored is not None))
+        reason = reasons.get(positions[0])
+        if tasks and settled is None and reason is not None:
+            tasks[0] = replace(tasks[0], reason=reason)
         if not tasks or len(rows) == 1:
             return tasks
         if settled is not None:

@@ -43,6 +43,7 @@ _LOSSES = 3
 """So many workers may die on one row before it is given up."""
 _GRACE = 5.0
 """Seconds that a row may take beyond twice its limit before its worker is killed."""
+_END = object()
 _QUIET = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Settings that keep libraries from starting a thread per core in every worker."""
 
@@ -78,7 +79,9 @@ class LocalProcesses:
         """Number of processes."""
         return self.jobs or usable_cores()
 
-    def run(self, explainer: ExplainerLike, units: Iterator[Unit]) -> Iterator[Sequence[RowEvent]]:
+    def run(
+        self, explainer: ExplainerLike, units: Iterator[Unit | None]
+    ) -> Iterator[Sequence[RowEvent]]:
         """Yield what is found, in the order in which it comes."""
         yield from _Crew(self, ship(explainer), units).run()
 
@@ -92,6 +95,7 @@ class _Worker:
     unit: Unit | None = None
     done: list[int] = field(default_factory=list[int])
     since: float = math.inf
+    ready: bool = False
 
     @classmethod
     def start(cls, shipment: Shipment, nice: int) -> _Worker:
@@ -125,10 +129,13 @@ class _Worker:
 class _Crew:
     """One run: workers, what is still to do, and what each row has cost so far."""
 
-    def __init__(self, plan: LocalProcesses, shipment: Shipment, units: Iterator[Unit]) -> None:
+    def __init__(
+        self, plan: LocalProcesses, shipment: Shipment, units: Iterator[Unit | None]
+    ) -> None:
         self.plan = plan
         self.shipment = shipment
         self.units = units
+        self.barrier = False
         self.again: deque[Unit] = deque()
         self.losses: Counter[int] = Counter()
         self.workers: list[_Worker] = []
@@ -158,7 +165,15 @@ class _Crew:
         return _Worker.start(self.shipment, self.plan.nice)
 
     def _next(self) -> Unit | None:
-        return self.again.popleft() if self.again else next(self.units, None)
+        """Return the next unit; none at the end, and while a barrier stands."""
+        if self.again:
+            return self.again.popleft()
+        while not (self.barrier and any(worker.unit for worker in self.workers)):
+            following = next(self.units, _END)
+            self.barrier = following is None
+            if following is not None:
+                return following if isinstance(following, Unit) else None
+        return None
 
     def _take(self, worker: _Worker) -> Sequence[RowEvent]:
         """Return what a worker has found; give it the next unit if it is through."""
@@ -173,17 +188,20 @@ class _Crew:
             raise InputError(told)
         events = cast("list[RowEvent]", told)
         worker.done.extend(event.row for event in events if is_last(event))
-        worker.since = time.monotonic()
-        self.barren = 0
+        worker.since, worker.ready = time.monotonic(), True
+        self.barren *= not events
         if worker.unit is not None and len(worker.done) >= len(worker.unit.rows):
             self._onward(worker)
         return events
 
     def _onward(self, worker: _Worker) -> None:
         worker.unit = None
-        following = self._next()
-        if following is not None:
-            worker.give(following)
+        for idle in [worker, *(other for other in self.workers if other is not worker)]:
+            if idle.unit is None:
+                following = self._next()
+                if following is None:
+                    break
+                idle.give(following)
 
     def _excess(self, worker: _Worker) -> tuple[str, Fault | None]:
         """Say what a worker has taken too much of, if it has; no fault for time."""
@@ -195,7 +213,7 @@ class _Crew:
         limits = [2 * task.seconds for task in unit.tasks if task.seconds] if unit else []
         if unit is not None and unit.seconds is not None:
             limits = [min([unit.seconds, *limits])]
-        if limits and time.monotonic() - worker.since > max(limits) + _GRACE:
+        if worker.ready and limits and time.monotonic() - worker.since > max(limits) + _GRACE:
             return "time", None
         held = resident(worker.process.pid) if self.plan.memory is not None else None
         if held is not None and self.plan.memory is not None and held > self.plan.memory:
@@ -229,8 +247,7 @@ class _Crew:
                 events.append(RowDone(row, complete=False, reason=reason))
             else:
                 events.append(RowFailed(row, fault, reason))
-        for idle in [worker for worker in self.workers if worker.unit is None]:
-            self._onward(idle)
+        self._onward(fresh)
         return events
 
 
@@ -242,6 +259,7 @@ def _serve(connection: Connection, shipment: Shipment, nice: int) -> None:
         os.nice(nice)
     try:
         explainer = receive(shipment)
+        connection.send([])  # what starting took is no row's time
         while True:
             unit = cast("Unit", connection.recv())
             if isinstance(explainer, Unready | Refused):

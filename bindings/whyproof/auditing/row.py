@@ -117,6 +117,8 @@ class RowTask:
         found there is this row's too.
     settled
         The row needs no search: it is here for those that are the same.
+    reason
+        Record of an AXp of another row whose cells this row shares; see `reasons`.
     """
 
     row: int
@@ -129,6 +131,7 @@ class RowTask:
     memory: int | None = None
     same_as: int | None = None
     settled: RowDone | None = None
+    reason: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)

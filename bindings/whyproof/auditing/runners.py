@@ -29,6 +29,7 @@ _FLUSH = 0.05
 """Seconds for which events are kept back, so that many are stored together."""
 _LOSSES = 3
 """So many times a row may be lost before it is given up."""
+_END = object()
 
 
 class Runner(Protocol):
@@ -39,8 +40,18 @@ class Runner(Protocol):
         """How many units are done at once."""
         ...
 
-    def run(self, explainer: ExplainerLike, units: Iterator[Unit]) -> Iterator[Sequence[RowEvent]]:
+    def run(
+        self, explainer: ExplainerLike, units: Iterator[Unit | None]
+    ) -> Iterator[Sequence[RowEvent]]:
         """Yield what is found, in the order in which it comes.
+
+        Parameters
+        ----------
+        explainer
+            Explains the model's decisions; it can be pickled where it has to travel.
+        units
+            What to do.  `None` is a barrier: what comes after it is taken when all that
+            was found before it has been handed over.
 
         Raises
         ------
@@ -57,11 +68,15 @@ class InProcess:
 
     workers: int = 1
 
-    def run(self, explainer: ExplainerLike, units: Iterator[Unit]) -> Iterator[Sequence[RowEvent]]:
+    def run(
+        self, explainer: ExplainerLike, units: Iterator[Unit | None]
+    ) -> Iterator[Sequence[RowEvent]]:
         """Yield what is found; on Ctrl-C what is not handed over yet comes first."""
         kept: list[RowEvent] = []
         try:
             for unit in units:
+                if unit is None:
+                    continue
                 due = time.monotonic() + _FLUSH
                 for event in work_on(explainer, unit):
                     kept.append(event)
@@ -90,6 +105,8 @@ class OnExecutor:
         How many units it does at once.
     start_seconds
         How long the first worker may take to answer.
+    keeps
+        Whether workers live longer than one unit, and need the model only once.
 
     Examples
     --------
@@ -102,12 +119,15 @@ class OnExecutor:
     executor: Executor
     workers: int
     start_seconds: float = 120.0
+    keeps: bool = True
 
-    def run(self, explainer: ExplainerLike, units: Iterator[Unit]) -> Iterator[Sequence[RowEvent]]:
+    def run(
+        self, explainer: ExplainerLike, units: Iterator[Unit | None]
+    ) -> Iterator[Sequence[RowEvent]]:
         """Yield what is found, unit by unit."""
         shipment = ship(explainer)
         self._try_out(shipment)
-        yield from _Traffic(self.executor, self.workers, shipment, units).run()
+        yield from _Traffic(self, shipment, units).run()
 
     def _try_out(self, shipment: Shipment) -> None:
         """Let workers load the model before any row is touched."""
@@ -141,13 +161,13 @@ class OnExecutor:
 class _Traffic:
     """One run: units under way, those to send again, and how often rows were lost."""
 
-    def __init__(
-        self, executor: Executor, workers: int, shipment: Shipment, units: Iterator[Unit]
-    ) -> None:
-        self.executor = executor
-        self.window = 2 * workers
+    def __init__(self, plan: OnExecutor, shipment: Shipment, units: Iterator[Unit | None]) -> None:
+        self.executor = plan.executor
+        self.window = 2 * plan.workers
         self.shipment = shipment
+        self.label = shipment.label if plan.keeps else shipment
         self.units = units
+        self.barrier = False
         self.again: deque[tuple[Unit, Shipment]] = deque()
         self.losses: Counter[int] = Counter()
         self.under_way: dict[Future[Any], Unit] = {}
@@ -173,10 +193,15 @@ class _Traffic:
             if self.again:
                 unit, shipment = self.again.popleft()
             else:
-                following = next(self.units, None)
-                if following is None:
+                if self.barrier and self.under_way:
                     return
-                unit, shipment = following, self.shipment.label
+                following = next(self.units, _END)
+                self.barrier = following is None
+                if following is _END:
+                    return
+                if not isinstance(following, Unit):
+                    continue
+                unit, shipment = following, self.label
             try:
                 future = self.executor.submit(work, shipment, unit)
             except RuntimeError as error:
@@ -207,7 +232,7 @@ class _Traffic:
             (row,) = single.rows
             self.losses[row] += len(unit.tasks) == 1
             if self.losses[row] < _LOSSES:
-                self.again.append((single, self.shipment.label))
+                self.again.append((single, self.label))
             else:
                 what = str(error) or type(error).__name__
                 reason = f"the worker that explained it was lost {_LOSSES} times: {what}"

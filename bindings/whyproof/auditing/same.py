@@ -22,11 +22,14 @@ from whyproof.engine.errors import WhyproofError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import Points
 
-__all__ = ["cells_of", "equal_decisions"]
+__all__ = ["cells_of", "equal_rows"]
 
 
-def equal_decisions(example: ExplanationProblem, points: Points) -> npt.NDArray[np.int64]:
-    """Return for each row the position of the first row with the same decision.
+def cells_of(example: ExplanationProblem, points: Points) -> npt.NDArray[np.int32] | None:
+    """Return the cells of rows where cells are all that a decision depends on, else `None`.
+
+    A value outside its column's domain gets a number of its own, so that its row equals no
+    other one but by the same value.
 
     Parameters
     ----------
@@ -37,42 +40,38 @@ def equal_decisions(example: ExplanationProblem, points: Points) -> npt.NDArray[
 
     Returns
     -------
-    Shape ``(rows,)``; a row that stands alone, or first, has its own position.
+    Shape ``(rows, columns)``.
     """
     structure = example.classifier.structure
-    keys: npt.NDArray[np.generic] | None = None
     if (
-        isinstance(structure, TreeEnsemble)
-        and example.region.norm is None
-        and not example.space.constraints
+        not isinstance(structure, TreeEnsemble)
+        or example.region.norm is not None
+        or example.space.constraints
     ):
-        try:
-            keys = cells_of(LeafBoxes.of(structure, example.space).columns, points)
-        except WhyproofError:
-            keys = None  # the oracle will say what is wrong, row by row
-    if keys is None:
-        keys = np.ascontiguousarray(points, dtype=np.float64)
-    if not keys.shape[1]:
-        return np.zeros(len(points), dtype=np.int64)
+        return None
+    try:
+        columns = LeafBoxes.of(structure, example.space).columns
+    except WhyproofError:
+        return None  # the oracle will say what is wrong, row by row
+    cells = np.empty(points.shape, dtype=np.int32)
+    for i, column in enumerate(columns):
+        cells[:, i] = _cells(column, np.asarray(points[:, i], dtype=np.float64))
+    return cells
+
+
+def equal_rows(keys: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Return for each row the position of the first row that equals it, byte by byte.
+
+    Examples
+    --------
+    >>> equal_rows(np.array([[1, 2], [3, 4], [1, 2]])).tolist()
+    [0, 1, 0]
+    """
+    if not keys.size:
+        return np.zeros(len(keys), dtype=np.int64)
     rows = np.ascontiguousarray(keys).view(f"V{keys.shape[1] * keys.itemsize}")[:, 0]
     _, first, group = np.unique(rows, return_index=True, return_inverse=True)
     return np.asarray(first[group], dtype=np.int64)
-
-
-def cells_of(columns: tuple[ColumnCells, ...], points: Points) -> npt.NDArray[np.int32]:
-    """Return the cells of many rows, shape ``(rows, columns that have several cells)``.
-
-    A value outside its column's domain gets a number of its own, so that its row equals no
-    other one but by the same value.
-    """
-    told = [
-        _cells(column, np.asarray(points[:, i], dtype=np.float64))
-        for i, column in enumerate(columns)
-    ]
-    found = [cells for cells in told if cells.size and int(cells.max()) != int(cells.min())]
-    if not found:
-        return np.zeros((len(points), 0), dtype=np.int32)
-    return np.stack(found, axis=1)
 
 
 def _cells(column: ColumnCells, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:

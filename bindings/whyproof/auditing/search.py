@@ -149,6 +149,15 @@ def _one_of_each(
         return
     meter = Budget(seconds=task.seconds, memory=task.memory).start()
     facts, reason, none = Facts(), "limit", False
+    shared = _shared_reason(task, problem) if Kind.AXP in missing else None
+    if shared is not None:
+        missing.remove(Kind.AXP)
+        kept.append(shared)
+        number = cast("Record", task.reason)["row"]
+        yield RowFound(task.row, {**shared.as_json(), "same_reason_as": number})
+        if not shared.members:
+            missing = []  # it says that nothing changes the decision
+            none = True
     for kind in missing:
         strategy = getattr(explainer, "strategy", "witness")
         found = minimise(problem, oracle, kind, strategy=strategy, meter=meter, facts=facts)
@@ -165,6 +174,13 @@ def _one_of_each(
         yield RowFound(task.row, cast("Record", found.as_json()))
     everything = none and reason == "limit"
     yield RowDone(task.row, complete=everything, reason="" if everything else reason)
+
+
+def _shared_reason(task: RowTask, problem: ExplanationProblem) -> Explanation | None:
+    """Return the reason that a row shares with another, if it is about the same decision."""
+    if task.reason is None or task.reason["prediction"] != jsonable(problem.label):
+        return None
+    return moved_to(problem, restore(problem, task.reason))
 
 
 def _first_of_each(

@@ -12,9 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from whyproof.engine.errors import ReplayError
 from whyproof.engine.explanation import Explanation
 
+from .foresight import foreseeing
 from .row import (
     ExplainerLike,
     RowDone,
@@ -77,6 +80,7 @@ def work_on(explainer: ExplainerLike, unit: Unit) -> Iterator[RowEvent]:
     []
     """
     until = math.inf if unit.seconds is None else time.monotonic() + unit.seconds
+    explainer = _prepared(explainer, unit)
     leaders: dict[int, tuple[list[Explanation], RowDone]] = {}
     wanted = {task.same_as for task in unit.tasks}
     for task in unit.tasks:
@@ -97,6 +101,14 @@ def work_on(explainer: ExplainerLike, unit: Unit) -> Iterator[RowEvent]:
                 yield event
         if task.settled is not None:
             leaders[task.row] = kept, task.settled
+
+
+def _prepared(explainer: ExplainerLike, unit: Unit) -> ExplainerLike:
+    """Show all rows of a unit to the model that runs at once."""
+    points = [np.asarray(task.instance, dtype=np.float64) for task in unit.tasks]
+    if len(points) < 2 or len({point.shape for point in points}) > 1:
+        return explainer
+    return foreseeing(explainer, np.stack(points))
 
 
 def _taken_over(
