@@ -21,6 +21,7 @@ import numpy as np
 
 from whyproof.checker import Refused, Verdict, check_certificate
 from whyproof.checker.document import FORMAT, VERSION, digest_of
+from whyproof.checker.drat import can_replay
 from whyproof.encodings.networks.graph import NetworkGraph
 from whyproof.encodings.trees.box_proof import MAX_BOXES, BoxProver
 from whyproof.encodings.trees.boxes import LeafBoxes
@@ -40,8 +41,11 @@ from whyproof.refutations import Refuter
 
 __all__ = ["PROOFS", "CertificateBuilder", "Unproved", "certify"]
 
-PROOFS = ("boxes", "drat")
+PROOFS = ("auto", "boxes", "drat")
 """Kinds of proofs that can be chosen."""
+
+_FEW_BOXES = 1_000
+"""Larger box proofs are looked for only after clauses were tried."""
 
 
 class Unproved(WhyproofError, RuntimeError):
@@ -62,8 +66,9 @@ class CertificateBuilder:
     max_boxes
         Largest proof.
     proofs
-        ``"boxes"``, or ``"drat"`` for clauses that a solver refuted; where clauses do not
-        settle a claim, boxes are used all the same.
+        ``"boxes"``; ``"drat"`` for clauses that a solver refuted, where those do not settle a
+        claim boxes all the same; or ``"auto"`` for boxes as long as they are few and, if there
+        is a program that replays DRAT, clauses where they are not.
 
     Raises
     ------
@@ -81,7 +86,7 @@ class CertificateBuilder:
         *,
         base_score: float | None = None,
         max_boxes: int = MAX_BOXES,
-        proofs: str = "boxes",
+        proofs: str = "auto",
     ) -> None:
         if proofs not in PROOFS:
             raise InputError(f"no kind of proof {proofs!r}; known are {', '.join(PROOFS)}")
@@ -105,11 +110,13 @@ class CertificateBuilder:
         self._decisions: list[tuple[ExplanationProblem, list[dict[str, object]]]] = []
         self._tools: tuple[BoxProver, TreeOracle] | None = None
         self._refuter: Refuter | None = None
-        if proofs == "drat":
+        self._few_boxes = 0 if proofs == "drat" else min(_FEW_BOXES, max_boxes)
+        if proofs == "drat" or (proofs == "auto" and can_replay()):
             try:
                 self._refuter = Refuter(self._content([]), self._payload)
             except Refused as reason:
-                raise UnsupportedError(f"the checker cannot read the model: {reason}") from None
+                if proofs == "drat":
+                    raise UnsupportedError(f"the checker cannot read it: {reason}") from None
 
     def begin(self) -> None:
         """Forget what was collected: begin another certificate of the same model and space."""
@@ -256,11 +263,15 @@ class CertificateBuilder:
     def _prove(
         self, problem: ExplanationProblem, free: FeatureSet, meter: Meter
     ) -> dict[str, object] | Unknown:
+        assert self._tools is not None  # set when the first explanation was added
         if self._refuter is not None:
+            if self._few_boxes:
+                short = self._tools[0].prove(free, meter, self._few_boxes)
+                if not isinstance(short, Unknown):
+                    return short.as_json()
             refuted = self._refuter.prove(problem, _decision(problem, []), free, meter)
             if refuted is not None:
                 return refuted
-        assert self._tools is not None  # set when the first explanation was added
         proof = self._tools[0].prove(free, meter, self._max_boxes)
         return proof if isinstance(proof, Unknown) else proof.as_json()
 
@@ -278,7 +289,7 @@ def certify(
     path: str | os.PathLike[str],
     *,
     base_score: float | None = None,
-    proofs: str = "boxes",
+    proofs: str = "auto",
     budget: Budget | None = None,
 ) -> Verdict:
     """Write a certificate of explanations of one model, after checking it.
@@ -294,7 +305,7 @@ def certify(
     base_score
         As given to `load_model`, for XGBoost's text dumps.
     proofs
-        ``"boxes"`` or ``"drat"``, as for `CertificateBuilder`.
+        ``"auto"``, ``"boxes"`` or ``"drat"``, as for `CertificateBuilder`.
     budget
         Limits.
 

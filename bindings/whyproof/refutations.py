@@ -1,8 +1,8 @@
 """DRAT proofs for certificates: the checker's own clauses, refuted by a fresh solver.
 
 The clauses are not ours to choose: the checker writes them from the model file, and will
-write them again.  We look for the coarsest grid of sums on which they have no solution, since
-coarse grids make short proofs, and log how a solver refutes them.
+write them again.  For each rival we look for the coarsest grid of sums on which they have no
+solution, since coarse grids make short proofs, and log how a solver refutes all together.
 """
 
 from __future__ import annotations
@@ -70,16 +70,30 @@ class Refuter:
         """
         try:
             decision = self._decision(problem, entry)
-            for levels in _LEVELS:
-                if meter.exhausted() is not None:
+            names = {problem.space.names[i] for i in free}
+            levels = [1] * decision.n_rivals
+            for rival in range(decision.n_rivals):
+                if not self._refine(decision, names, levels, rival, meter):
                     return None
-                names = {problem.space.names[i] for i in free}
-                found = refute(decision.clauses(names, levels), meter=meter)
-                if isinstance(found, DratProof):
-                    return {"type": "drat", "levels": levels, "lines": [*found.lines]}
+            found = refute(decision.clauses(names, levels), meter=meter)
+            if isinstance(found, DratProof):
+                return {"type": "drat", "levels": levels, "lines": [*found.lines]}
         except Refused:  # too many clauses: another kind of proof may do
             return None
         return None
+
+    def _refine(
+        self, decision: Decision, names: set[str], levels: list[int], rival: int, meter: Meter
+    ) -> bool:
+        """Set the level of one rival to the coarsest that refutes it."""
+        for level in _LEVELS:
+            levels[rival] = level
+            if meter.exhausted() is not None:
+                return False
+            clauses = decision.clauses(names, levels, only=rival)
+            if isinstance(refute(clauses, meter=meter), DratProof):
+                return True
+        return False
 
     def _decision(self, problem: ExplanationProblem, entry: object) -> Decision:
         if self._open is None or self._open[0] is not problem:

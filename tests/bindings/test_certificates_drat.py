@@ -66,7 +66,8 @@ def test_a_change_is_always_a_solution(problem: ExplanationProblem, levels: int)
     decision = refuter._decision(problem, content["decisions"][0])  # type: ignore[index]
     n = problem.space.n_features
     for free in (frozenset(s) for k in range(n + 1) for s in combinations(range(n), k)):
-        clauses = decision.clauses({problem.space.names[i] for i in free}, levels)
+        names = {problem.space.names[i] for i in free}
+        clauses = decision.clauses(names, [levels] * decision.n_rivals)
         with Solver(name="glucose4", bootstrap_with=clauses) as solver:
             if bool(problem.changed(every_point(problem, free)).any()):
                 assert solver.solve()
@@ -90,7 +91,9 @@ def test_no_tampered_refutation_proves_what_is_false(
         claim["witnesses"].pop(gone, None)
         claim["open"] = [name for name in claim["open"] if name != gone]
     elif claim["proof"]["type"] == "drat" and what == "levels":
-        claim["proof"]["levels"] = data.draw(st.sampled_from([0, 1, 7, 10**6, True, None, "1"]))
+        claim["proof"]["levels"] = data.draw(
+            st.sampled_from([1, [], [0], [1], [7, 7], [10**6], [True], None])
+        )
     elif claim["proof"]["type"] == "drat":
         literals = st.lists(st.integers(-20, 20).filter(bool), max_size=3)
         lines = data.draw(st.lists(literals, max_size=3))
@@ -145,7 +148,7 @@ def test_damaged_refutations_are_refused(certified: tuple[dict, Path], what: str
     elif what == "nonsense":
         proof["lines"][0] = "1 x 0"
     elif what == "levels":
-        proof["levels"] = 1
+        proof["levels"] = [1]
     elif what == "field":
         proof["clauses"] = [[1], [-1]]  # the checker takes no clauses from anyone
     else:
@@ -191,7 +194,7 @@ def test_a_budget_that_ends_falls_back_or_says_so(certified: tuple[dict, Path]) 
     meter.spend(1)
     with pytest.raises(RuntimeError):
         builder.add(found, meter=meter)
-    with pytest.raises(InputError, match="known are boxes, drat"):
+    with pytest.raises(InputError, match="known are auto, boxes, drat"):
         CertificateBuilder(path, explainer.model, explainer.space, proofs="lrat")
 
 
@@ -208,4 +211,4 @@ def test_the_command_line_chooses(
     assert main(["check", "c.json", "--model", path.name]) == 0
     assert "DRAT" in capsys.readouterr().out
     assert main(["explain", *row, "--proofs", "lrat"]) == 2
-    assert "known are boxes, drat" in capsys.readouterr().err
+    assert "known are auto, boxes, drat" in capsys.readouterr().err

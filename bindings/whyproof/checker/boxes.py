@@ -121,10 +121,14 @@ class BoxChecker:
             raise Refused("a proof ends before all boxes are settled")
         return ends
 
-    def clauses(self, free: set[int], levels: int) -> list[tuple[int, ...]]:
+    def clauses(
+        self, free: set[int], levels: object, only: int | None = None
+    ) -> list[tuple[int, ...]]:
         """Write what a DRAT proof has to refute; as `change_clauses`."""
+        if not isinstance(levels, list):
+            raise Refused("a proof does not list its levels")
         box = self._around(free)
-        return change_clauses(self._land, self._rivals, self._slack, box, levels)
+        return change_clauses(self._land, self._rivals, self._slack, box, levels, only)
 
     def _around(self, free: set[int]) -> list[int]:
         land = self._land

@@ -32,7 +32,12 @@ Clauses = list[tuple[int, ...]]
 
 
 def change_clauses(
-    land: Landscape, rivals: Sequence[Rival], slack: Fraction, box: Sequence[int], levels: int
+    land: Landscape,
+    rivals: Sequence[Rival],
+    slack: Fraction,
+    box: Sequence[int],
+    levels: Sequence[int],
+    only: int | None = None,
 ) -> Clauses:
     """Write clauses that every change of the decision within a box satisfies.
 
@@ -47,15 +52,21 @@ def change_clauses(
     box
         Cells of each column.
     levels
-        Steps of the grid for sums.
+        Steps of the grid for the sums of each rival.
+    only
+        Leave out all other rivals, for whoever looks for levels.  What a checker refutes has
+        all of them.
     """
-    if type(levels) is not int or not 1 <= levels <= MOST_LEVELS:
-        raise Refused(f"a proof has {levels!r} levels; 1 to {MOST_LEVELS} are allowed")
+    if len(levels) != len(rivals):
+        raise Refused(f"a proof has {len(levels)} levels, and there are {len(rivals)} rivals")
+    if not all(type(steps) is int and 1 <= steps <= MOST_LEVELS for steps in levels):
+        raise Refused(f"the levels of a proof are whole numbers from 1 to {MOST_LEVELS}")
     writer = _Writer(land, box)
-    changes = [writer.fresh() for _ in rivals]
-    for when, rival in zip(changes, rivals, strict=True):
-        for difference in rival.differences:
-            writer.beyond(difference, slack, levels, when)
+    chosen = range(len(rivals)) if only is None else [only]
+    changes = [writer.fresh() for _ in chosen]
+    for when, number in zip(changes, chosen, strict=True):
+        for difference in rivals[number].differences:
+            writer.beyond(difference, slack, levels[number], when)
     writer.add(*changes)
     return writer.clauses
 

@@ -148,7 +148,14 @@ class Decision:
         self._verdict.boxes += boxes
         return f"in {boxes} {'box' if boxes == 1 else 'boxes'}"
 
-    def clauses(self, free: set[str], levels: int) -> list[tuple[int, ...]]:
+    @property
+    def n_rivals(self) -> int:
+        """Number of ways to change the decision."""
+        return len(self._rivals)
+
+    def clauses(
+        self, free: set[str], levels: list[int], only: int | None = None
+    ) -> list[tuple[int, ...]]:
         """Return what a DRAT proof has to refute, for whoever makes one.
 
         Parameters
@@ -156,9 +163,11 @@ class Decision:
         free
             Features that may move, by name.
         levels
-            Steps of the grid for sums.
+            Steps of the grid for the sums of each rival.
+        only
+            One rival to write clauses for, when levels are looked for.
         """
-        return self._checker.clauses(self._columns(free & self._mutable), levels)
+        return self._checker.clauses(self._columns(free & self._mutable), levels, only)
 
     def _columns(self, free: set[str]) -> set[int]:
         return {c for name in free for c in self._by_name[name].columns}

@@ -7,15 +7,21 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .refusal import Refused
 
-__all__ = ["replay_drat"]
+__all__ = ["can_replay", "replay_drat"]
 
 _SECONDS = 600
 _LINE = re.compile(r"(?:d )?(?:-?[1-9][0-9]* )*0")
+
+
+def can_replay() -> bool:
+    """Tell whether something is installed that replays proofs."""
+    return shutil.which("drat-trim") is not None or find_spec("dratify") is not None
 
 
 def replay_drat(clauses: Sequence[Sequence[int]], lines: object) -> None:

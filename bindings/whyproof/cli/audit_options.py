@@ -104,7 +104,7 @@ def audit(
         typer.Option("--log", help="Append a structured log, JSON lines.", metavar="FILE"),
     ] = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "boxes",
+    proofs: options.Proofs = "auto",
     json: options.Json = False,
 ) -> int:
     """Explain many rows into a store; run it again to go on."""

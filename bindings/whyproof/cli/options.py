@@ -103,7 +103,9 @@ Certify = Annotated[
 Proofs = Annotated[
     str,
     typer.Option(
-        "--proofs", help="How --certify proves: boxes, or clauses with DRAT.", metavar="boxes|drat"
+        "--proofs",
+        help="How --certify proves: by boxes, by clauses with DRAT, or by what is short.",
+        metavar="auto|boxes|drat",
     ),
 ]
 Classes = Annotated[

@@ -43,7 +43,7 @@ class Request:
     epsilon: float | None = None
     norm: str | None = None
     strategy: str = "witness"
-    proofs: str = "boxes"
+    proofs: str = "auto"
     rules: Sequence[Path] = ()
     features: str | None = None
     domain: str | None = None
