@@ -80,6 +80,7 @@ class CircuitMilpOracle:
     def _build(self) -> highspy.Highs:
         made = self.constraints
         highs = highspy.Highs()
+        highs.HandleKeyboardInterrupt = True
         highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
         n = made.n_variables

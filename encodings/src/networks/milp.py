@@ -209,6 +209,7 @@ class _Program:
             kinds.kInteger if i else kinds.kContinuous for i in [*self.integer, False]
         ]
         solver = highspy.Highs()
+        solver.HandleKeyboardInterrupt = True
         for option, value in (
             ("output_flag", False),
             ("threads", 1),

@@ -199,6 +199,8 @@ class CellProgram:
         self.first = np.concatenate([[0], np.cumsum(boxes.n_cells - 1)]).astype(np.int64)
         self.n_orders = int(self.first[-1])
         self.n_fixed = self.n_orders + boxes.n_leaves + sum(len(t.lower) for t in tables)
+        self.ties: list[tuple[int, int, int, int, bool]] = []
+        """Row, tree, column, cell, and side of the rows that tie leaves to cells."""
         self.base = self._assemble()
 
     def solve(
@@ -242,6 +244,7 @@ class CellProgram:
         if not len(posed.price):
             return Solved(places.home, 0.0, True, 0)
         highs = highspy.Highs()
+        highs.HandleKeyboardInterrupt = True
         for option, value in {
             "output_flag": False,
             "threads": 1,
@@ -256,6 +259,22 @@ class CellProgram:
             self._start(highs, start)
         highs.run()
         return self._read(highs, posed)
+
+    def relaxation(
+        self, places: Places, goal: Sequence[ScoreRow], least: Sequence[float], size: float
+    ) -> highspy.HighsLp:
+        """Return the linear relaxation with score rows at the end, prices in units of `size`."""
+        posed = _Posed(self, places, math.inf)
+        posed.size = size
+        posed.along = [cost * (posed.unit / size) for cost in posed.along]
+        posed.prices("l1", None)
+        n = self.n_orders
+        for row, bound in zip(goal, least, strict=True):
+            terms = [(n + j, float(g) / row.scale) for j, g in enumerate(row.gains.tolist()) if g]
+            posed.rows.add(terms, bound / row.scale, math.inf)
+        model = posed.model()
+        model.integrality_ = []
+        return model
 
     def _start(self, highs: highspy.Highs, cells: Cells) -> None:
         """Hand over a point; the solver completes what depends on it."""
@@ -306,11 +325,11 @@ class CellProgram:
             for at in range(a, b - 1):
                 rows.add([(at, 1.0), (at + 1, -1.0)], 0.0, math.inf)
         ends = [*boxes.starts.tolist(), boxes.n_leaves] if boxes.trees else [0]
-        for a, b in itertools.pairwise(ends):
-            self._boxes_rows(n + a, boxes.lower[a:b], boxes.upper[a:b], rows, 1.0)
+        for tree, (a, b) in enumerate(itertools.pairwise(ends)):
+            self._boxes_rows(n + a, boxes.lower[a:b], boxes.upper[a:b], rows, tree)
         at = n + boxes.n_leaves
         for table in self.tables:
-            self._boxes_rows(at, table.lower, table.upper, rows, 1.0)
+            self._boxes_rows(at, table.lower, table.upper, rows, None)
             at += len(table.lower)
         return (
             np.array(rows.starts, dtype=np.int64),
@@ -321,18 +340,22 @@ class CellProgram:
         )
 
     def _boxes_rows(
-        self, first: int, lower: Cells, upper: Cells, rows: PosedRows, total: float
+        self, first: int, lower: Cells, upper: Cells, rows: PosedRows, tree: int | None
     ) -> None:
         """One of some boxes holds the point: all boxes beyond a boundary in one row."""
-        rows.add([(first + i, 1.0) for i in range(len(lower))], total, total)
+        rows.add([(first + i, 1.0) for i in range(len(lower))], 1.0, 1.0)
         for c, n_cells in enumerate(self.boxes.n_cells.tolist()):
             bounds = set(lower[:, c].tolist()) | set(upper[:, c].tolist())
             for k in sorted(bounds - {0, n_cells}):
                 order = int(self.first[c]) + k - 1
                 left = np.flatnonzero(upper[:, c] <= k).tolist()
                 right = np.flatnonzero(lower[:, c] >= k).tolist()
+                if left and tree is not None:
+                    self.ties.append((len(rows.low), tree, c, k, False))
                 if left:
                     rows.add([*((first + i, 1.0) for i in left), (order, 1.0)], -math.inf, 1.0)
+                if right and tree is not None:
+                    self.ties.append((len(rows.low), tree, c, k, True))
                 if right:
                     rows.add([*((first + i, 1.0) for i in right), (order, -1.0)], -math.inf, 0.0)
 
@@ -352,7 +375,7 @@ class _Posed:
         self.price, self.low, self.high = [0.0] * n, [0.0] * n, [1.0] * n
         self.whole = [True] * program.n_orders + [False] * (n - program.n_orders)
         largest = max(float(cost[np.isfinite(cost)].max()) for cost in places.costs)
-        self.size = (ceiling if 0 < ceiling < math.inf else largest) or 1.0
+        self.unit = self.size = (ceiling if 0 < ceiling < math.inf else largest) or 1.0
         self.along = [self._close(c, cost, ceiling) for c, cost in enumerate(places.costs)]
 
     def variable(self, price: float, low: float, high: float, *, whole: bool = False) -> int:

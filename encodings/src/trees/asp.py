@@ -38,6 +38,10 @@ _LIMB = 1 << 16
 """Limbs times the number of trees have to stay below 32 bits."""
 
 
+_STEP = 0.2
+"""Seconds between two moments in which Python hears signals."""
+
+
 class Reason(StrEnum):
     """Kinds of reasons."""
 
@@ -157,10 +161,12 @@ class _Minimal:
 
     def next(self) -> list[clingo.Symbol] | None:
         """Return the next answer."""
-        with self._control.solve(yield_=True) as handle:
-            for model in handle:
-                return list(model.symbols(shown=True))
-        return None
+        with self._control.solve(yield_=True, async_=True) as handle:
+            handle.resume()
+            while not handle.wait(_STEP):
+                pass  # in slices, so that Ctrl-C is heard
+            model = handle.model()
+            return None if model is None else list(model.symbols(shown=True))
 
     def forbid(self, atoms: Iterable[str]) -> None:
         """Let these atoms never be true together again."""

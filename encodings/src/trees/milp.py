@@ -183,6 +183,7 @@ class TreeMilp:
     def _build(self) -> highspy.Highs:
         boxes, n = self.boxes, self._n_orders
         highs = highspy.Highs()
+        highs.HandleKeyboardInterrupt = True
         highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
         highs.setOptionValue("mip_rel_gap", 0.0)

@@ -50,6 +50,7 @@ class MilpHittingSets:
         self._bound = problem.cost(problem.must)
         self._none_left = False
         highs: Any = highspy.Highs()
+        highs.HandleKeyboardInterrupt = True
         for option, value in {
             "output_flag": False,
             "threads": 1,
