@@ -380,7 +380,7 @@ def test_settings_refuse_nonsense() -> None:
 
     with pytest.raises(InputError, match="weight of distance"):
         Weights(distance=-1)
-    with pytest.raises(InputError, match="quantile"):
-        Settings(quantile=1.5)
+    with pytest.raises(InputError, match="aim is a quantile"):
+        Settings(aim=1.5)
     with pytest.raises(InputError, match="steps must be positive"):
         Settings(steps=0)

@@ -9,6 +9,7 @@ import typer
 
 from . import options
 from .audit_options import audit
+from .counterfactual_options import counterfactual
 from .encode_options import encode
 from .query import cover, query
 from .recourse_commands import nearest, recourse, sensitive
@@ -38,6 +39,7 @@ app.command()(query)
 app.command()(cover)
 app.command()(encode)
 app.command()(repaint)
+app.command()(counterfactual)
 app.command()(nearest)
 app.command()(sensitive)
 app.command()(recourse)
@@ -96,7 +98,7 @@ def explain(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "boxes",
+    proofs: options.Proofs = "auto",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
@@ -173,7 +175,7 @@ def enumerate_(
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "boxes",
+    proofs: options.Proofs = "auto",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:

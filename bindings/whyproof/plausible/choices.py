@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "choose", "costs_of", "prune"]
 
-_INVALID, _IMPLAUSIBLE = 1e4, 1e2
+_INVALID, _IMPLAUSIBLE, _THIN = 1e4, 1e2, 1e1
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,19 @@ class Choice:
 
 
 def costs_of(landscape: Landscape, judged: Judgement, far: Tensor, *, soft: bool = False) -> Tensor:
-    """Return the cost of points: invalid, then implausible, then far; `soft` counts amounts."""
+    """Return the cost of points: invalid, implausible, thin, far; `soft` counts amounts.
+
+    Distances are in paces of the landscape; thin points are below what the search aims at.
+    """
+    far = far / landscape.pace
     lack = (landscape.threshold.score - judged.score).clamp(min=0) / landscape.threshold.spread
     if soft:
         lack = lack / (1 + lack)
         return judged.lead.clamp(min=0) * 10 + lack + 0.2 * far
     invalid = (~landscape.valid(judged)).to(far.dtype) * (_INVALID + judged.lead)
     implausible = (~landscape.plausible(judged)).to(far.dtype) * _IMPLAUSIBLE
-    return invalid + implausible + far
+    thin = (~landscape.dense(judged)).to(far.dtype) * _THIN
+    return invalid + implausible + thin + far
 
 
 def choose(

@@ -69,15 +69,28 @@ class Landscape:
     density
         Of the target class; `None` searches without plausibility.
     threshold
-        From which score on a point is plausible.
+        Score that the search aims at.
     columns
         Columns of a row.
+    floor
+        From which score on a point is plausible; that of the threshold by default.
+    pace
+        Typical range of a scaled column: 1 after min-max scaling.  Steps are measured in it.
     """
 
     def __init__(
-        self, lead: Lead, density: TargetDensity | None, threshold: Threshold, columns: int
+        self,
+        lead: Lead,
+        density: TargetDensity | None,
+        threshold: Threshold,
+        columns: int,
+        *,
+        floor: float | None = None,
+        pace: float = 1.0,
     ) -> None:
         self.lead, self.density, self.threshold = lead, density, threshold
+        self.floor = threshold.score if floor is None else floor
+        self.pace = pace
         self._factor = score_factor(columns)
 
     def judge(self, points: Tensor) -> Judgement:
@@ -124,7 +137,11 @@ class Landscape:
         return judged.lead < 0
 
     def plausible(self, judged: Judgement) -> Tensor:
-        """Tell where the score exceeds the threshold."""
+        """Tell where the score exceeds the floor."""
+        return judged.score > self.floor
+
+    def dense(self, judged: Judgement) -> Tensor:
+        """Tell where the score exceeds what the search aims at."""
         return judged.score > self.threshold.score
 
 

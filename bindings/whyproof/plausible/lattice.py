@@ -91,6 +91,7 @@ class _Cost:
         broken = lattice.violations(points)
         confirmed = self.confirm(points)
         far = np.linalg.norm(unit - lattice.scale.to_unit(lattice.rows), axis=1)
+        far = far / self.landscape.pace
         weight = 1.0 if self.mode == "plausibility" else 0.05
         # A shortfall beyond a few spreads is as bad as any other.
         short = np.where(np.isfinite(short), short / (1 + 0.1 * short), 10.0)
@@ -205,7 +206,8 @@ def _candidates(
     plain = np.flatnonzero(reach.movable & ~in_block & ~reach.nominal)
     made: list[Array] = []
     if len(plain):
-        width = np.where(reach.steps > 0, reach.steps, scale.span * _CONTINUOUS)[plain]
+        fine = scale.span * (_CONTINUOUS * landscape.pace)
+        width = np.where(reach.steps > 0, reach.steps, fine)[plain]
         step = -np.sign(slope[:, plain]) * width
         lower, upper = (side[:, plain] for side in reach.limits(lattice.rows))
         near = 1e-6 * width
@@ -236,6 +238,8 @@ def _candidates(
         for i in plain:
             for sign in (-1.0, 1.0):
                 moved = here.copy()
-                moved[:, i] += sign * (reach.steps[i] or scale.span[i] * _CONTINUOUS)
+                moved[:, i] += sign * (
+                    reach.steps[i] or scale.span[i] * _CONTINUOUS * landscape.pace
+                )
                 made.append(moved)
     return np.stack(made, axis=1) if made else here[:, None]

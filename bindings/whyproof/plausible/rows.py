@@ -55,7 +55,7 @@ def descend_rows(
     for step in range(settings.steps + 1):
         judged, slope = landscape.descend(start, here, settings)
         far = (here - start).norm(dim=1)
-        good = landscape.valid(judged) & landscape.plausible(judged)
+        good = landscape.valid(judged) & landscape.dense(judged)
         nearer = good & (far < nearest[active])
         notable = nearer & (far < (1 - _NEARER) * nearest[active])
         chosen = active[nearer]
@@ -79,7 +79,7 @@ def descend_rows(
                 start, bounds = origin[active], projection.of(active)
                 moments.keep(stay)
         slope = bounds.inward(here, slope)
-        rate = settings.rate * cosine(step, settings.steps)
+        rate = landscape.pace * settings.rate * cosine(step, settings.steps)
         here = bounds.project(moments.step(here, slope, rate))
     found = torch.isfinite(nearest)
     return pull_back(landscape, projection, origin, best, found)
@@ -111,7 +111,7 @@ def pull_back(
     for _ in range(rounds):
         tried = projection.project(origin + (points - origin) * (1 - share))
         judged = landscape.judge(tried)
-        good = landscape.valid(judged) & landscape.plausible(judged) & found
+        good = landscape.valid(judged) & landscape.dense(judged) & found
         points[good] = tried[good]
         share[~good] *= 0.5
     return points

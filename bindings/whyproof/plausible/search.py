@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +68,10 @@ class PlausibleSearch:
         Class index to reach.
     device
         Where torch computes.
+    scores
+        Of the training rows, sorted: what other quantiles than the threshold's mean.
+    pace
+        Typical range of a scaled column, 1 after min-max scaling.
     notes
         Said in every result.
 
@@ -93,6 +97,8 @@ class PlausibleSearch:
     threshold: Threshold
     target: int
     device: torch.device
+    scores: Array
+    pace: float = 1.0
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -176,7 +182,7 @@ class PlausibleSearch:
                 "nothing shows what this class looks like"
             )
         made = _density(density, scale.to_unit(data), said, subject, training, place, seed)
-        threshold = Threshold(-np.inf, 1.0)
+        threshold, scores = Threshold(-np.inf, 1.0), np.empty(0)
         notes: list[str] = []
         if made is not None:
             scores = scores_of(made, scale.to_unit(data), said.astype(np.float64))
@@ -188,13 +194,22 @@ class PlausibleSearch:
                 f"the search followed a differentiable surrogate that agrees with the model on "
                 f"{subject.surrogate:.1%} of the data; every point was checked on the model itself"
             )
-        return cls(subject, reach, scale, made, threshold, chosen, place, tuple(notes))
+        scores = np.sort(scores[np.isfinite(scores)])
+        pace = float(np.median(np.ptp(scale.to_unit(data), axis=0)))
+        return cls(
+            subject, reach, scale, made, threshold, chosen, place, scores, pace, tuple(notes)
+        )
 
     def landscape(self, settings: Settings) -> Landscape:
         """Return leads and scores as settings want them."""
         lead = Lead(self.subject.differentiable, self.target, settings.form)
         density = None if self.density is None else self.density.fixed(self.target)
-        return Landscape(lead, density, self.threshold, self.reach.space.n_columns)
+        threshold, floor = self.threshold, self.threshold.score
+        if settings.aim is not None and len(self.scores):
+            threshold = replace(threshold, score=float(np.quantile(self.scores, settings.aim)))
+        return Landscape(
+            lead, density, threshold, self.reach.space.n_columns, floor=floor, pace=self.pace
+        )
 
     def local(
         self, rows: Array, *, settings: Settings | None = None, numbers: Sequence[int] | None = None
@@ -444,7 +459,16 @@ class _Run:
             if done.reason:
                 reasons[i] = done.reason
             if done.point is not None:
-                points[i] = done.point
+                points[i] = self._nearer(self.rows[i], done.point)
+
+    def _nearer(self, row: Array, point: Array) -> Array:
+        """Return the first point on the way from a row that the model confirms."""
+        shares = np.linspace(0.02, 1.0, 50)[:, None]
+        rows = np.repeat(row[None], len(shares), axis=0)
+        way = self.search.reach.snap(rows, row + shares * (point - row))
+        way[-1] = point
+        good = self._confirm(way) & self.search.reach.admissible(rows, way)
+        return np.asarray(way[int(np.argmax(good))] if good.any() else point, dtype=np.float64)
 
     def _confirm(self, points: Array) -> npt.NDArray[np.bool_]:
         """Ask the real model, batch by batch."""

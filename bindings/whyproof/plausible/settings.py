@@ -77,8 +77,9 @@ class Settings:
         choose among them.
     batch
         Rows searched together for local shifts, and evaluated together.
-    quantile
-        Of the training scores: above it a point is plausible.
+    aim
+        Quantile that the search aims at; that of the search's threshold by default.  A higher
+        one buys density with distance.
     repair
         What the last mile mends: ``"validity"``, or ``"plausibility"`` as well, or ``"none"``.
     repair_seconds
@@ -98,7 +99,7 @@ class Settings:
     patience: int = 40
     learn_rows: int = 4096
     batch: int = 2048
-    quantile: float = 0.25
+    aim: float | None = None
     repair: Literal["none", "validity", "plausibility"] = "plausibility"
     repair_seconds: float = 10.0
     seed: int = 0
@@ -108,8 +109,8 @@ class Settings:
             value = getattr(self, name)
             if not value > 0:
                 raise InputError(f"{name} must be positive, found {value!r}")
-        if not 0 < self.quantile < 1:
-            raise InputError(f"the quantile lies between 0 and 1, found {self.quantile!r}")
+        if self.aim is not None and not 0 < self.aim < 1:
+            raise InputError(f"the aim is a quantile between 0 and 1, found {self.aim!r}")
         if not 0 <= self.margin < 1:
             raise InputError(f"the margin is a probability below 1, found {self.margin!r}")
 

@@ -144,7 +144,7 @@ def _descend_soft(
         rate = settings.rate * cosine(step, settings.steps)
         if settings.magnitudes:
             state.sizes = moments[1].step(state.sizes, (of_mixed * mixed).sum(1), rate)
-        state.shifts = moments[0].step(state.shifts, of_shifts, rate)
+        state.shifts = moments[0].step(state.shifts, of_shifts, landscape.pace * rate)
         behind = moments[2].step(behind, of_behind, rate)
     state.groups = sparsemax(behind).argmax(1)
 
@@ -179,7 +179,7 @@ def _descend_hard(
         rate = settings.rate * cosine(step, settings.steps)
         if settings.magnitudes:
             state.sizes = moments[1].step(state.sizes, (of_mixed * mixed).sum(1), rate)
-        state.shifts = moments[0].step(state.shifts, of_shifts, rate)
+        state.shifts = moments[0].step(state.shifts, of_shifts, landscape.pace * rate)
 
 
 def _refill(state: _State, cost: Tensor, hints: Tensor) -> bool:
