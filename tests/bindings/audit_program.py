@@ -23,9 +23,10 @@ def main() -> None:
     explainer = BruteExplainer(pause=float(pause))
     audit_rows(
         explainer,
-        {row: points[row * 7] for row in range(int(rows))},
+        {row: points[row * 7 % len(points)] for row in range(int(rows))},
         store,
         jobs=int(jobs),
+        retry_failed=True,
         progress=say,
     )
 

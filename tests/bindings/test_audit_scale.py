@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
+import chaos
 import numpy as np
 import pytest
 from small_world import BruteExplainer, Enumeration, grid
@@ -415,3 +416,11 @@ def test_rows_that_time_does_not_reach_are_open(path: Path) -> None:
     summary = audit_rows(slow, rows, path, seconds=0.3, runner=LocalProcesses(1))
     assert summary.outcome is RunOutcome.BUDGET
     assert len(summary.open) + len(summary.complete) == len(rows)
+
+
+@pytest.mark.slow
+def test_killed_at_random_it_loses_repeats_and_hangs_nothing(tmp_path: Path) -> None:
+    result = chaos.main(tmp_path, rows=40, kills=6, seed=1)
+    assert result["killed_workers"] + result["killed_drivers"] == 6  # type: ignore[operator]
+    assert (result["lost"], result["extra"], result["duplicated"], result["hung"]) == (0, 0, 0, 0)
+    assert result["open_rows"] == []
