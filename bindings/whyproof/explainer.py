@@ -378,6 +378,8 @@ class Explainer:
     ) -> Probabilistic:
         """Find few features that make the decision of a tree model at least this likely.
 
+        An AXp, which makes it certain, is shrunk as far as the probability allows.
+
         Parameters
         ----------
         instance
@@ -392,8 +394,12 @@ class Explainer:
             Limits.
         """
         meter = (budget or Budget()).start()
-        count = TreeProbability(self.problem(instance), data)
-        return probabilistic_axp(count, probability, order=order, meter=meter)
+        problem = self.problem(instance)
+        count = TreeProbability(problem, data)
+        oracle = self.oracle(problem)
+        why = minimise(problem, oracle, Kind.AXP, order=order or None, meter=meter)
+        start = None if why is None else why.members
+        return probabilistic_axp(count, probability, start=start, order=order, meter=meter)
 
     def cover(self, instances: Sequence[Row], *, budget: Budget | None = None) -> Cover:
         """Find few rules, inflated AXps of some instances, that cover all of them.
