@@ -31,7 +31,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from whyproof.engine.errors import DataError, MissingExtraError, StoreError
 
@@ -62,7 +62,7 @@ EXPORT_KEYS: tuple[str, ...] = (
     "record_hash",
 )
 
-FORMATS = ("jsonl", "csv", "parquet")
+FORMATS = ("jsonl", "csv", "parquet", "duckdb")
 
 
 def export(store: Store, path: str | Path, to: str = "jsonl") -> int:
@@ -75,7 +75,8 @@ def export(store: Store, path: str | Path, to: str = "jsonl") -> int:
     path
         File to write; an existing one is replaced once the new one is whole.
     to
-        ``jsonl``, ``csv`` or ``parquet`` (needs pyarrow).
+        ``jsonl``, ``csv``, ``parquet`` (needs pyarrow) or ``duckdb`` (needs duckdb; a
+        database with one table ``explanations``).
 
     Returns
     -------
@@ -88,9 +89,14 @@ def export(store: Store, path: str | Path, to: str = "jsonl") -> int:
     StoreError
         If the file cannot be written.
     MissingExtraError
-        For Parquet without pyarrow.
+        For Parquet without pyarrow, and DuckDB without duckdb.
     """
-    writers = {"jsonl": _write_jsonl, "csv": _write_csv, "parquet": _write_parquet}
+    writers = {
+        "jsonl": _write_jsonl,
+        "csv": _write_csv,
+        "parquet": _write_parquet,
+        "duckdb": _write_duckdb,
+    }
     if to not in writers:
         raise DataError(f"no export format {to!r}; choose one of {', '.join(FORMATS)}")
     path = Path(path)
@@ -123,9 +129,11 @@ def refuse_overwriting(store: Store, path: Path) -> None:
 def exported(store: Store) -> Iterator[dict[str, object]]:
     """Yield the explanations of a store with the keys above."""
     model = store.identity["model"]
-    rows = {row.row: row for row in store.rows()}
-    for stored in store.explanations():
-        yield _line(model, rows[stored.row], stored)
+    row: StoredRow | None = None
+    for stored in store.explanations():  # row by row
+        if row is None or row.row != stored.row:
+            row = store.row(stored.row)
+        yield _line(model, row, stored)
 
 
 def changes(
@@ -228,6 +236,31 @@ def _write_parquet(path: Path, lines: Iterator[dict[str, object]]) -> None:
                 batch.clear()
         if batch:
             writer.write_table(arrow.Table.from_pylist(batch, schema))
+
+
+def _write_duckdb(path: Path, lines: Iterator[dict[str, object]]) -> None:
+    try:
+        import duckdb as package
+    except ImportError as error:
+        raise MissingExtraError("duckdb", "duckdb", "write DuckDB files") from error
+    duckdb: Any = package
+    types = dict.fromkeys(EXPORT_KEYS, "VARCHAR")
+    types |= dict.fromkeys(("row", "number", "size", "run"), "BIGINT")
+    types |= {"features": "VARCHAR[]", "open": "VARCHAR[]", "indices": "BIGINT[]"}
+    types |= {"margin": "DOUBLE"}
+    passing = path.with_name(f"{path.name}.jsonl")
+    try:
+        _write_jsonl(passing, (_for_parquet(line) for line in lines))
+        columns = ", ".join(f"'{key}': '{kind}'" for key, kind in types.items())
+        with duckdb.connect(str(path)) as database:
+            database.execute("SET threads = 1")
+            database.execute(
+                "CREATE TABLE explanations AS SELECT * FROM read_json("
+                f"$file, format = 'newline_delimited', columns = {{{columns}}})",
+                {"file": str(passing)},
+            )
+    finally:
+        passing.unlink(missing_ok=True)
 
 
 def _for_parquet(line: dict[str, object]) -> dict[str, object]:

@@ -15,6 +15,7 @@ the chain stays sound and the audit resumes.
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,45 @@ class Store:
         """Return the rows, ascending."""
         return [_row(*entry) for entry in self._each(f"{_ROWS} ORDER BY row")]
 
+    def each_row(self, first: int = 0, count: int | None = None) -> Iterator[StoredRow]:
+        """Yield rows, ascending, one by one, so that they need not all be in memory.
+
+        Parameters
+        ----------
+        first
+            Rows before this number are left out.
+        count
+            Most rows; `None` for all.
+        """
+        query = f"{_ROWS} WHERE row >= ? ORDER BY row LIMIT ?"
+        for entry in self._each(query, first, -1 if count is None else count):
+            yield _row(*entry)
+
+    def summary(self) -> dict[str, int]:
+        """Count rows by status, and explanations by kind, without reading their records.
+
+        Keys are ``rows``, the names of statuses, ``axp`` and ``cxp``.
+        """
+        counts = {"rows": 0, **{str(status): 0 for status in RowStatus}, "axp": 0, "cxp": 0}
+        for status, found in self._each("SELECT status, count(*) FROM rows GROUP BY status"):
+            counts[str(status)] = int(found)
+            counts["rows"] += int(found)
+        for kind, found in self._each("SELECT kind, count(*) FROM explanations GROUP BY kind"):
+            counts[str(kind)] = int(found)
+        return counts
+
+    def sample(self, count: int, seed: int = 0) -> Iterator[StoredExplanation]:
+        """Yield some explanations, the same for equal seeds, spread over the whole store."""
+        (total,) = next(self._each("SELECT count(*) FROM explanations"))
+        chosen = sorted(random.Random(seed).sample(range(total), min(count, total)))
+        query = (
+            "SELECT e.row, payload, hash FROM explanations AS e JOIN journal USING (seq) "
+            "WHERE seq = (SELECT seq FROM explanations ORDER BY seq LIMIT 1 OFFSET ?)"
+        )
+        for position in chosen:
+            for number, payload, record_hash in self._each(query, position):
+                yield StoredExplanation(number, json.loads(payload), record_hash)
+
     def row(self, number: int) -> StoredRow:
         """Return one row.
 
@@ -148,7 +188,7 @@ class Store:
         """Return the last recorded nearest counterfactual of each row that has one."""
         query = (
             "SELECT json_extract(payload, '$.row'), payload, hash FROM journal "
-            "WHERE payload LIKE '%\"record\":\"counterfactual\"%' ORDER BY seq"
+            'WHERE payload LIKE \'%"record":"counterfactual"%\' ORDER BY seq'
         )
         return {
             row: StoredExplanation(row, json.loads(payload), record_hash)
@@ -159,17 +199,9 @@ class Store:
         """Yield every record in order: sequence number, canonical JSON, hash."""
         yield from self._each("SELECT seq, payload, hash FROM journal ORDER BY seq")
 
-    def indexed(self) -> dict[str, list[tuple[object, ...]]]:
-        """Return the tables that follow from the journal, for `verify` to compare."""
-        columns = {
-            "runs": "run, seq, outcome",
-            "rows": "row, seq, input_hash, status, reason",
-            "explanations": "row, kind, members, seq, status",
-        }
-        return {
-            table: sorted(self._each(f"SELECT {names} FROM {table}"))
-            for table, names in columns.items()
-        }
+    def indexed(self, table: str, columns: str, order: str) -> Iterator[tuple[object, ...]]:
+        """Yield a table that follows from the journal, for `verify` to compare."""
+        yield from self._each(f"SELECT {columns} FROM {table} ORDER BY {order}")
 
     def _meta(self, key: str) -> str:
         for (value,) in self._each("SELECT value FROM meta WHERE key = ?", key):
