@@ -13,9 +13,10 @@ from typing import Any
 from .cells import passing
 from .clauses import change_clauses
 from .document import number
-from .landscape import Landscape, Reached, reached_within
+from .ground import Ground
+from .landscape import Landscape, Reached
 from .model import Test
-from .question import Rival
+from .question import Difference, Rival
 from .refusal import Refused
 
 __all__ = ["BoxChecker"]
@@ -56,8 +57,11 @@ class BoxChecker:
         # Points with the leaves of the instance have its outcome, which must be no change.
         sums = landscape.model.sums(instance)
         self._home = landscape.home(instance)
-        self._home_leaves = [
-            [leaf.number for leaf in reached_within(self._home, t)] for t in landscape.trees
+        numbers = landscape.model.leaves(instance)
+        self._home_leaves = [[number] for number in numbers]
+        self._home_reached = [
+            next(leaf for leaf in leaves if leaf.number == number)
+            for leaves, number in zip(landscape.trees, numbers, strict=True)
         ]
         self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
@@ -87,33 +91,27 @@ class BoxChecker:
         if not isinstance(steps, list):
             raise Refused("a proof has no steps")
         land = self._land
-        box = self._around(free)
-        trees = [reached_within(box, leaves) for leaves in land.trees]
-        stack = [(box, trees)]
+        stack = [Ground.around(land, self._home_reached, self._around(free), free)]
         ends = 0
         for place, step in enumerate(steps):
             if not stack:
                 raise Refused("a proof goes on after its last box")
-            box, trees = stack.pop()
+            ground = stack.pop()
             if isinstance(step, list):
                 column, passes = self._split(step)
-                for kept in (box[column] & ~passes, box[column] & passes):
-                    half = box.copy()
-                    half[column] = kept
-                    left = [
-                        [leaf for leaf in t if leaf.needs.get(column, kept) & kept] for t in trees
-                    ]
-                    stack.append((half, left))
+                before = ground.box[column]
+                stack.append(ground.cut(column, before & ~passes))
+                stack.append(ground.cut(column, before & passes))
                 continue
             ends += 1
             if type(step) is not int or step not in (0, 1):
                 raise Refused(f"step {place} of a proof is {step!r}")
-            if not all(box) or self._settled(trees):
+            if not all(ground.box) or self._settled(ground):
                 continue
-            if self._home_settles and self._at_home(trees):
+            if self._home_settles and self._at_home(ground.leaves):
                 continue
-            if step == 1 and all(len(t) == 1 for t in trees):
-                if self._replay(self._point(box, free)) is False:
+            if step == 1 and all(len(t) == 1 for t in ground.leaves):
+                if self._replay(self._point(ground.box, free)) is False:
                     continue
                 raise Refused(f"box {ends} lies within the slack, and no library settles it")
             raise Refused(f"box {ends} of a proof is not settled by its sums")
@@ -151,26 +149,16 @@ class BoxChecker:
         """Tell whether all points of a box have the leaves of the instance."""
         return [[leaf.number for leaf in t] for t in trees] == self._home_leaves
 
-    def _settled(self, trees: list[list[Reached]]) -> bool:
+    def _settled(self, ground: Ground) -> bool:
         """Tell whether no rival can be beyond zero, even within the slack."""
         return all(
-            any(self._below(d.weights, d.constant, d.ties, trees) for d in rival.differences)
+            any(self._below(difference, ground) for difference in rival.differences)
             for rival in self._rivals
         )
 
-    def _below(
-        self, weights: tuple[int, ...], constant: Fraction, ties: bool, trees: list[list[Reached]]
-    ) -> bool:
-        total = sum(w * b for w, b in zip(weights, self._land.model.start, strict=True))
-        factors = [(k, w) for k, w in enumerate(weights) if w]
-        if len(factors) == 1:
-            ((k, w),) = factors
-            total += sum(max(w * leaf.values[k] for leaf in t) for t in trees)
-        else:
-            for leaves in trees:
-                total += max(sum(w * leaf.values[k] for k, w in factors) for leaf in leaves)
-        most = total + constant
-        return most < -self._slack or (not self._slack and most == 0 and not ties)
+    def _below(self, difference: Difference, ground: Ground) -> bool:
+        most = ground.most(difference.weights) + difference.constant
+        return most < -self._slack or (not self._slack and most == 0 and not difference.ties)
 
     def _point(self, box: list[int], free: set[int]) -> list[float]:
         """Return a point of a box."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -10,6 +11,7 @@ from .boxes import BoxChecker
 from .document import Document, Feature, fields, number
 from .drat import replay_drat
 from .model import TreeModel
+from .nearness import NearnessChecker
 from .question import outcome, rivals
 from .reading import Predict
 from .refusal import Refused
@@ -60,6 +62,8 @@ class Decision:
         for column, value in zip(document.columns, self._instance, strict=True):
             if not column.holds(value):
                 raise Refused(f"column {column.name!r} of the instance is not in its domain")
+        self._leaves = model.leaves(self._instance)
+        self._sums = model.sums(self._instance)
         self._claims = given["claims"]
         self._kept = self._prediction(given["prediction"])
         question = given["question"]
@@ -80,8 +84,10 @@ class Decision:
                 self._abductive(claim)
             elif kind == "cxp":
                 self._contrastive(claim)
+            elif kind == "nearest":
+                self._nearest(claim)
             else:
-                raise Refused(f"a claim is of kind {kind!r}, not axp or cxp")
+                raise Refused(f"a claim is of kind {kind!r}, not axp, cxp or nearest")
 
     def _abductive(self, claim: Mapping[str, Any]) -> None:
         given = fields(claim, "an AXp", ("kind", "features", "open", "proof", "witnesses"))
@@ -109,6 +115,30 @@ class Decision:
         for name, proof in given["proofs"].items():
             self._entailed(proof, members - {name})
         self._state(f"freeing {_listed(members)} lets {self._label} change", members, unsure)
+
+    def _nearest(self, claim: Mapping[str, Any]) -> None:
+        names = ("kind", "norm", "factors", "bound", "point", "proofs")
+        given = fields(claim, "a claim of nearness", names)
+        checker = NearnessChecker(
+            self._document.columns,
+            self._terrain.within(self._region, self._instance),
+            self._region.limits,
+            self._rivals,
+            self._slack,
+            self._instance,
+        )
+        boxes = checker.check(given)
+        self._verdict.boxes += boxes
+        norm, bound = given["norm"], number(given["bound"])
+        said = f"no change of {self._label} is nearer than {bound:.9g} ({norm}, {boxes} boxes)"
+        if given["point"] is not None:
+            point = self._witness(given["point"], self._mutable)
+            cost = checker.distance(given, point)
+            if cost < checker.cost_of(bound, norm):
+                raise Refused("the point of a claim is nearer than its bound")
+            reached = math.sqrt(cost) if norm == "l2" else float(cost)
+            said += f"; one at {reached:.9g} is shown"
+        self._verdict.claims.append(said)
 
     def _state(self, what: str, members: set[str], unsure: set[str]) -> None:
         if not members:
@@ -172,8 +202,8 @@ class Decision:
     def _columns(self, free: set[str]) -> set[int]:
         return {c for name in free for c in self._by_name[name].columns}
 
-    def _witness(self, changes: object, free: set[str]) -> None:
-        """Check a point, given as the columns in which it differs from the instance."""
+    def _witness(self, changes: object, free: set[str]) -> list[float]:
+        """Check a point, given as the columns in which it differs from the instance; return it."""
         if not isinstance(changes, dict):
             raise Refused("a witness is no point")
         position = {column.name: i for i, column in enumerate(self._document.columns)}
@@ -191,7 +221,8 @@ class Decision:
             if not self._region.holds(at, value):
                 raise Refused(f"a witness has {name!r} outside the region")
             point[at] = value
-        sums = self._model.sums(point)
+        columns = [position[name] for name in changes if position[name] < self._model.n_columns]
+        sums = self._model.moved(point, columns, self._leaves, self._sums)
         sure = any(rival.surely(sums, self._slack) for rival in self._rivals)
         changed = self._changed(point)
         if changed is False:
@@ -199,6 +230,7 @@ class Decision:
         if changed is None and not sure:
             raise Refused("a witness does not change the decision beyond the slack")
         self._verdict.witnesses += 1
+        return point
 
     def _changed(self, point: list[float]) -> bool | None:
         """Ask the model's own library, where the question is about classes."""
@@ -212,7 +244,7 @@ class Decision:
 
     def _prediction(self, stated: object) -> int:
         """Check the instance's outcome; return its class, 0 for a value."""
-        sums = self._model.sums(self._instance)
+        sums = self._sums
         if self._model.rule == "value":
             value = number(stated)
             # What is stated was rounded for output; claims rest on the interval, not on this.

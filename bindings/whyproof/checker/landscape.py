@@ -30,6 +30,17 @@ class Landscape:
         The model.
     cells
         Cells that a free column may take, by column.
+
+    Attributes
+    ----------
+    whole
+        All cells of each column.
+    trees
+        Leaves of each tree.
+    owners
+        Output to which a tree adds, -1 if there are several; `shared` are these trees.
+    testing
+        Trees that test a column.
     """
 
     def __init__(self, model: TreeModel, cells: Sequence[Sequence[float]]) -> None:
@@ -43,6 +54,12 @@ class Landscape:
         self.whole = [(1 << len(column)) - 1 for column in cells]
         self._tests = tests
         self.trees = [self._leaves(number) for number in range(len(model.trees))]
+        self.owners = [_only_output(leaves) for leaves in self.trees]
+        self.shared = [tree for tree, owner in enumerate(self.owners) if owner < 0]
+        self.testing: list[list[int]] = [[] for _ in cells]
+        for place, leaves in enumerate(self.trees):
+            for column in sorted({column for leaf in leaves for column in leaf.needs}):
+                self.testing[column].append(place)
 
     def home(self, instance: Sequence[float]) -> list[int]:
         """Return a cell of each column that answers every test as the instance does."""
@@ -76,3 +93,9 @@ class Landscape:
 def reached_within(box: Sequence[int], leaves: Sequence[Reached]) -> list[Reached]:
     """Return the leaves that some point of a box reaches."""
     return [leaf for leaf in leaves if all(box[c] & m for c, m in leaf.needs.items())]
+
+
+def _only_output(leaves: Sequence[Reached]) -> int:
+    """Return the one output that leaves add to; -1 if there are several."""
+    outputs = {k for leaf in leaves for k, value in enumerate(leaf.values) if value}
+    return -1 if len(outputs) > 1 else min(outputs, default=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -120,6 +121,7 @@ class Leaf:
 
 
 Node: TypeAlias = Branch | Leaf
+_Step: TypeAlias = tuple[int, float | None, Test, int, int]
 
 
 @dataclass(frozen=True)
@@ -199,17 +201,94 @@ class TreeModel:
 
     def sums(self, point: list[float]) -> list[int]:
         """Return the exact sums at a point, times `unit`."""
-        rounded = [round_to(value, self.precision) for value in point]
         total = list(self.start)
-        for number, tree in enumerate(self.trees):
-            at = 0
-            node = tree[0]
-            while isinstance(node, Branch):
-                at = node.yes if node.test.passes(rounded[node.test.column]) else node.no
-                node = tree[at]
-            for k, value in enumerate(self.added[number][at]):
+        for terms, at in zip(self._terms, self.leaves(point), strict=True):
+            for k, value in terms[at]:
                 total[k] += value
         return total
+
+    def moved(
+        self, point: list[float], columns: Iterable[int], leaves: list[int], sums: list[int]
+    ) -> list[int]:
+        """Return the sums at a point that differs in some columns from another.
+
+        Trees that test none of these columns are in the same leaves at both.
+
+        Parameters
+        ----------
+        point
+            The point.
+        columns
+            Where it may differ.
+        leaves, sums
+            Of the other point.
+        """
+        rounded = [round_to(value, self.precision) for value in point]
+        total = list(sums)
+        for number in set().union(*(self._testing[column] for column in columns)):
+            terms, before = self._terms[number], leaves[number]
+            at = self._leaf(number, rounded)
+            if at != before:
+                for k, value in terms[before]:
+                    total[k] -= value
+                for k, value in terms[at]:
+                    total[k] += value
+        return total
+
+    def leaves(self, point: list[float]) -> list[int]:
+        """Return the number of the leaf that a point reaches in each tree."""
+        rounded = [round_to(value, self.precision) for value in point]
+        return [self._leaf(number, rounded) for number in range(len(self.trees))]
+
+    def _leaf(self, number: int, rounded: list[float]) -> int:
+        tree, at = self._walks[number], 0
+        while (branch := tree[at]) is not None:
+            column, below, test, yes, no = branch
+            value = rounded[column]
+            if below is not None and value == value:  # neither codes nor a missing value
+                at = yes if value < below else no
+            else:
+                at = yes if test.passes(value) else no
+        return at
+
+    @cached_property
+    def _walks(self) -> tuple[tuple[_Step | None, ...], ...]:
+        """Trees as tuples, with the boundary of tests that are plain comparisons."""
+        return tuple(
+            tuple(
+                (
+                    node.test.column,
+                    None
+                    if node.test.codes is not None or node.test.zero_missing
+                    else node.test.below,
+                    node.test,
+                    node.yes,
+                    node.no,
+                )
+                if isinstance(node, Branch)
+                else None
+                for node in tree
+            )
+            for tree in self.trees
+        )
+
+    @cached_property
+    def _testing(self) -> list[set[int]]:
+        """Trees that test each column."""
+        found: list[set[int]] = [set() for _ in range(self.n_columns)]
+        for number, tree in enumerate(self.trees):
+            for node in tree:
+                if isinstance(node, Branch):
+                    found[node.test.column].add(number)
+        return found
+
+    @cached_property
+    def _terms(self) -> tuple[tuple[tuple[tuple[int, int], ...], ...], ...]:
+        """Outputs and what each leaf adds to them, without zeros."""
+        return tuple(
+            tuple(tuple((k, v) for k, v in enumerate(node) if v) for node in tree)
+            for tree in self.added
+        )
 
     @cached_property
     def added(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
