@@ -33,6 +33,7 @@ OPTIONAL = {
     "clingcon",
     "dratify",
     "gurobipy",
+    "maraboupy",
     "distributed",
     "duckdb",
     "mpi4py",

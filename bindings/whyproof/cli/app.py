@@ -347,12 +347,20 @@ def verify(
     time_limit: Annotated[
         float, typer.Option("--time-limit", help="Processor seconds.", metavar="S")
     ] = 60.0,
+    verifier: Annotated[
+        str | None,
+        typer.Option(
+            "--verifier",
+            help="Ask another program: with {onnx}, {vnnlib}, {timeout} and {result}; or marabou.",
+            metavar="COMMAND",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> int:
     """Decide a VNN-LIB specification: sat with a witness, unsat, or unknown (exit 3)."""
     from .verify import verify_command
 
-    return verify_command(model, specification, seconds=time_limit, as_json=json)
+    return verify_command(model, specification, seconds=time_limit, verifier=verifier, as_json=json)
 
 
 @app.command()

@@ -23,6 +23,7 @@ _EXTRAS = {
     "boosting": ("xgboost", "lightgbm"),
     "neural": ("torch",),
     "gurobi": ("gurobipy",),
+    "marabou": ("maraboupy",),
     "plots": ("matplotlib",),
     "parquet": ("pyarrow",),
     "proofs": ("dratify",),

@@ -10,7 +10,14 @@ from .output import json_line, line
 __all__ = ["verify_command"]
 
 
-def verify_command(model: Path, specification: Path, *, seconds: float, as_json: bool) -> int:
+def verify_command(
+    model: Path,
+    specification: Path,
+    *,
+    seconds: float,
+    verifier: str | None = None,
+    as_json: bool,
+) -> int:
     """Decide whether some input satisfies the specification."""
     from whyproof.encodings.networks.classifier import NetworkClassifier
     from whyproof.encodings.networks.vnnlib import read_vnnlib
@@ -22,7 +29,14 @@ def verify_command(model: Path, specification: Path, *, seconds: float, as_json:
         raise MissingExtraError("torch", "neural", "verify networks") from error
     network = NetworkClassifier.load(model)
     queries = read_vnnlib(specification, network.n_columns, network.graph.n_outputs)
-    found = verify(network, queries, seconds=seconds)
+    if verifier is None:
+        found = verify(network, queries, seconds=seconds)
+    else:
+        from whyproof.encodings.networks.external import CommandVerifier, verify_by
+        from whyproof.encodings.networks.marabou import MarabouVerifier
+
+        other = MarabouVerifier() if verifier == "marabou" else CommandVerifier(verifier)
+        found = verify_by(other, network, queries, seconds=seconds)
     if as_json:
         json_line(
             {
@@ -43,6 +57,8 @@ def verify_command(model: Path, specification: Path, *, seconds: float, as_json:
             line("(" + "\n ".join(values) + ")")
         elif found.reason:
             line(f"; {found.reason}")
+        elif verifier is not None:
+            line("; the word of another program, which comes without a certificate")
         elif found.margin is not None:
             line(f"; proved with a margin of {found.margin:.6g}, {found.nodes} boxes bounded")
     return PARTIAL if found.outcome is Outcome.UNKNOWN else ANSWERED

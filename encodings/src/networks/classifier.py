@@ -120,6 +120,11 @@ class NetworkClassifier:
         return network
 
     @property
+    def model(self) -> onnx.ModelProto:
+        """The ONNX model as it was given."""
+        return onnx.load_model_from_string(self._data)
+
+    @property
     def output(self) -> str:
         """Name of the output that is read."""
         return self._output

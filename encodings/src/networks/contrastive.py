@@ -72,8 +72,10 @@ def _effects(oracle: NetworkOracle, witness: Counterexample) -> tuple[Tensor, fl
     return effect.new_zeros(place.n_features).index_add(0, owner, effect), float(margin)
 
 
-def shrink(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
-    """Return a counterexample from which attacks take nothing more.
+def shrink(
+    oracle: NetworkOracle, witness: Counterexample, seconds: float = float("inf")
+) -> Counterexample:
+    """Return a counterexample from which attacks take nothing more, or time is over.
 
     Each wave is one batch: leave out the least effective features, as many as the margin
     pays for, more and fewer; what could be left out alone in the wave before, together;
@@ -83,7 +85,8 @@ def shrink(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
     rng = random.Random(0)
     order, spared = _ranked(oracle, witness)
     coarse = 5 * spared > len(order)
-    while True:
+    deadline = oracle.clock() + seconds
+    while oracle.clock() < deadline:
         n = len(order)
         sizes = {round(part * spared) for part in _SPARED} | {2, 3}
         if coarse:
@@ -109,6 +112,7 @@ def shrink(oracle: NetworkOracle, witness: Counterexample) -> Counterexample:
             witness = best[int(oracle.margins(best).argmin())]
             order, spared = _ranked(oracle, witness)
         coarse = len(order) < 0.85 * n
+    return witness
 
 
 def _by_ease(oracle: NetworkOracle, left_out: Sequence[tuple[Counterexample, int]]) -> list[int]:
@@ -159,12 +163,14 @@ class SharedTree:
         answer = start.answer
         if not isinstance(answer, Counterexample):
             raise TypeError("the shared tree starts from a counterexample")
-        witness = shrink(self.oracle, answer)
+        # Half of the time is for the proofs.
+        deadline = self.oracle.clock() + min(self.seconds, predicate.meter.remaining) / 2
+        witness = shrink(self.oracle, answer, deadline - self.oracle.clock())
         while True:
             necessity, still, better = self._prove(predicate, witness)
             if better is None:
                 break
-            witness = shrink(self.oracle, better)
+            witness = shrink(self.oracle, better, deadline - self.oracle.clock())
         members = witness.moved
         verdict = Verdict(True, members, witness)
         return MinimalSet(members, verdict, necessity, still)

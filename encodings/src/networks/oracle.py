@@ -49,9 +49,13 @@ from .bounds.hidden import hidden_ranges
 from .bounds.sets import Box, Budget, InputSet
 from .bounds.slopes import Ascent, optimise_slopes
 from .bounds.tree import Tree, TreeOptions, TreeResult
+from .memory import refuse_too_large
 from .neighbourhood import Neighbourhood, Play
 
 __all__ = ["LinearRows", "NetworkOracle", "OracleOptions", "Proofs", "Shared", "Tally"]
+
+_FEW = 200
+"""Free columns up to which a mixed-integer program is small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,11 @@ class OracleOptions:
         Of the whole region, and of questions that a small tree left open: once per case.
     glance
         Processor seconds for the small tree.
+    program_seconds
+        Seconds for the mixed-integer program of a question with few free columns that
+        trees left open; 0 for none.
+    memory
+        Bytes that bounds and weights may take by estimate; a larger network is refused.
     batch
         Sets bounded together.
     threads
@@ -82,6 +91,8 @@ class OracleOptions:
     attack: AttackOptions = field(default_factory=lambda: AttackOptions(steps=20, restarts=2))
     hard: AttackOptions = field(default_factory=lambda: AttackOptions(steps=40, restarts=3))
     glance: float = 0.15
+    program_seconds: float = 5.0
+    memory: int = 16 << 30
     batch: int = 64
     threads: int = 1
 
@@ -195,6 +206,7 @@ class NetworkOracle:
     ) -> None:
         self.problem = problem
         self.options = options if options is not None else OracleOptions()
+        refuse_too_large(problem, self.options.batch, self.options.memory)
         self.place = Neighbourhood(problem, dtype, device)
         self.facts = facts if facts is not None else Facts()
         self.tally = Tally()
@@ -276,7 +288,27 @@ class NetworkOracle:
         if whole or first >= seconds or not out_of_time:
             return answer
         witness = self._attack_cases(mask)
-        return self.settle(free, seconds - first) if witness is None else witness
+        if witness is not None:
+            return witness
+        answer = self.settle(free, seconds - first)
+        if isinstance(answer, Unknown) and meter.exhausted() is None:
+            return self._by_program(free, meter) or answer
+        return answer
+
+    def _by_program(self, free: FeatureSet, meter: Meter) -> Answer | None:
+        """Decide a small question by mixed-integer programming; `None` if it is not small."""
+        seconds = min(self.options.program_seconds, meter.remaining)
+        columns = len(self.place.play(self.place.mask([free])[0]).columns)
+        small = columns <= _FEW and self.place.network.is_piecewise_linear
+        if seconds <= 0 or not small or not self.problem.region.is_box:
+            return None
+        from .milp import MilpOracle
+
+        program = MilpOracle(
+            self.problem, seconds=seconds, precision=self.precision, place=self.place
+        )
+        (answer,) = program.decide([free], meter)
+        return None if isinstance(answer, Unknown) else answer
 
     def settle(self, free: FeatureSet, seconds: float | None = None) -> Answer:
         """Decide one free set by a tree of its own."""
@@ -393,7 +425,12 @@ class NetworkOracle:
         self.tally.rounds += 1
         target, network = self.place.target, play.network
         plain = Ascent(steps=0)
-        ranges = hidden_ranges(network, inputs, ascent=hidden or plain)
+        deadline = self.clock() + self.options.tree_seconds
+
+        def over() -> bool:
+            return self.clock() > deadline
+
+        ranges = hidden_ranges(network, inputs, ascent=hidden or plain, over=over)
         lines = enclosures(network, ranges.bounds(network))
         combined = (target.start[..., None] * target.rows).sum(1)
         offset = (target.start * target.offset).sum(1)
@@ -507,8 +544,15 @@ class NetworkOracle:
 
         limit = self.options.tree_seconds if seconds is None else seconds
         with _threads(self.options.threads):
-            tree = Tree(play.network, goal, self.place.target, confirm, self.options.tree)
-            result = tree.run(limit, self.clock)
+            began = self.clock()
+
+            def over() -> bool:
+                return self.clock() - began > limit / 2
+
+            tree = Tree(
+                play.network, goal, self.place.target, confirm, self.options.tree, over=over
+            )
+            result = tree.run(limit - (self.clock() - began), self.clock)
         self.tally.trees += 1
         self.tally.nodes += result.nodes
         self.tally.rounds += 1

@@ -7,6 +7,8 @@ superset's bounds may be handed in: what holds there holds here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -31,6 +33,7 @@ def hidden_ranges(
     known: Bounds | None = None,
     after: int = 0,
     ascent: Ascent = _PLAIN,
+    over: Callable[[], bool] | None = None,
 ) -> Ranges:
     """Bound every step over a set.
 
@@ -46,6 +49,8 @@ def hidden_ranges(
         Bounds of steps up to this one are taken from `known` as they are.
     ascent
         How hard to optimise the slopes of each neuron.
+    over
+        Whether time is over: what is not yet bounded backwards then keeps its interval.
     """
     ranges = start_ranges(inputs)
     if known is not None:
@@ -62,7 +67,7 @@ def hidden_ranges(
         if anchor > after:
             nonlinear = network.nonlinear[0] < anchor
             if nonlinear or not inputs.is_box:
-                _tighten(network, inputs, ranges, anchor, ascent)
+                _tighten(network, inputs, ranges, anchor, ascent, over)
         low, high = ranges.lower[anchor], ranges.upper[anchor]
         crossed = (low > high).any(1)
         ranges.empty = crossed if ranges.empty is None else ranges.empty | crossed
@@ -83,6 +88,7 @@ def _tighten(
     ranges: Ranges,
     anchor: int,
     ascent: Ascent,
+    over: Callable[[], bool] | None,
 ) -> None:
     operator = network.steps[anchor].linear
     if operator is None:
@@ -109,6 +115,8 @@ def _tighten(
         weights = [w[part] if len(w) > 1 else w for w in ranges.weights]
         count = len(low[part])
         for begin in range(0, len(index), rows):
+            if over is not None and over():
+                break
             some = index[begin : begin + rows]
             start = _signed_rows(network, operator, anchor, some, count)
             bias = operator.bias[some]

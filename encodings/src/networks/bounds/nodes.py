@@ -42,6 +42,9 @@ class Layout:
 
     def flat(self, bounds: Bounds) -> tuple[Tensor, Tensor]:
         """Join bounds by layer, ``(batch, size)`` each."""
+        if not self.anchors:
+            nothing = torch.zeros((1, 0), dtype=self.network.dtype, device=self.network.device)
+            return nothing, nothing
         lower = torch.cat([bounds[a][0] for a in self.anchors], dim=1)
         upper = torch.cat([bounds[a][1] for a in self.anchors], dim=1)
         return lower, upper

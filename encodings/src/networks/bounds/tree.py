@@ -132,6 +132,8 @@ class Tree:
         How it grows.
     ranges
         Valid bounds over the goal's set, to start from.
+    over
+        Whether the bounds at the root have to end; they stay valid.
     """
 
     def __init__(
@@ -142,6 +144,7 @@ class Tree:
         confirm: Confirm,
         options: TreeOptions,
         ranges: Ranges | None = None,
+        over: Callable[[], bool] | None = None,
     ) -> None:
         self.network = network
         self.goal = goal
@@ -153,7 +156,7 @@ class Tree:
             options = replace(options, root=Ascent(steps=0), look_ahead=1, batch=4, rebound=False)
         self.options = options
         known = None if ranges is None else ranges.bounds(network)
-        found = hidden_ranges(network, goal.inputs, ascent=options.root, known=known)
+        found = hidden_ranges(network, goal.inputs, ascent=options.root, known=known, over=over)
         self.bounds = NodeBounds(network, goal, target, found, options.precision)
         nothing = torch.zeros(goal.count, dtype=torch.bool, device=network.device)
         self.result = TreeResult(nothing)
