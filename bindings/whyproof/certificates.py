@@ -161,6 +161,14 @@ class CertificateBuilder:
         else:
             claims.append(self._contrastive(problem, explanation, meter))
 
+    def add_claim(self, problem: ExplanationProblem, claim: dict[str, object]) -> None:
+        """Add a claim about a decision that was proved elsewhere; `check` will see to it."""
+        same = [d for d in self._decisions if _alike(d[0], problem)]
+        if same:
+            same[0][1].append(claim)
+        else:
+            self._decisions.append((problem, [claim]))
+
     def content(self) -> dict[str, object]:
         """Return the certificate, ready for JSON.
 
