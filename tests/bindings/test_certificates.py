@@ -70,7 +70,16 @@ def _text_dump(path: Path) -> Path:
     return path / "m.txt"
 
 
+def _binary(path: Path, classes: int) -> Path:
+    xgboost = pytest.importorskip("xgboost")
+    booster = xgboost.Booster(model_file=_xgboost(path, classes))
+    booster.save_model(path / "m.ubj")
+    return path / "m.ubj"
+
+
 MODELS: dict[str, Callable[[Path], Path]] = {
+    "xgboost binary two classes": lambda path: _binary(path, 2),
+    "xgboost binary three classes": lambda path: _binary(path, 3),
     "xgboost two classes": lambda path: _xgboost(path, 2),
     "xgboost three classes": lambda path: _xgboost(path, 3),
     "xgboost dart": lambda path: _xgboost(path, 2, booster="dart", rate_drop=0.3),

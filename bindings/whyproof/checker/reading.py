@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from .lightgbm_text import read_lightgbm_text
 from .model import TreeModel
 from .onnx_trees import read_onnx
 from .refusal import Refused
-from .xgboost_json import read_xgboost_json
+from .xgboost_json import read_xgboost_json, xgboost_document
 from .xgboost_text import read_xgboost_text
 
 __all__ = ["Predict", "library_of", "read_model"]
@@ -46,19 +45,21 @@ def read_model(
         return read_xgboost_text(payload, names, n_classes, base_score)
     if base_score is not None:
         raise Refused("a base score is stated, but the model file has its own")
-    if head.startswith(b"{") and payload[1:2] not in (b"L", b"i", b"U", b"I", b"l", b"$", b"#"):
+    if head.startswith(b"{"):
         return read_xgboost_json(payload)
     if head.startswith(b"tree\n"):
         return read_lightgbm_text(payload)
     if payload[:1] == b"\x08":
         return read_onnx(payload, len(names))
-    raise Refused("the checker reads XGBoost .json and text dumps, LightGBM .txt and ONNX files")
+    raise Refused(
+        "the checker reads XGBoost .json, .ubj and text dumps, LightGBM .txt and ONNX files"
+    )
 
 
 def library_of(model: TreeModel, payload: bytes) -> tuple[str, Predict | None]:
     """Return the name of the library that runs the file and its prediction, if installed."""
     try:
-        if model.kind.startswith("XGBoost .json"):
+        if model.kind in ("XGBoost .json", "XGBoost .ubj"):
             return _xgboost(model, payload)
         if model.kind.startswith("LightGBM"):
             return _lightgbm(model, payload)
@@ -77,7 +78,7 @@ def _xgboost(model: TreeModel, payload: bytes) -> tuple[str, Predict | None]:
     import xgboost
 
     booster: Any = xgboost.Booster(model_file=bytearray(payload))
-    document = json.loads(payload)["learner"]
+    document = xgboost_document(payload)["learner"]
     stated = str((document.get("attributes") or {}).get("best_iteration", ""))
     wrapped = "scikit_learn" in (document.get("attributes") or {})
     rounds = int(stated) + 1 if wrapped and stated.isdecimal() else 0

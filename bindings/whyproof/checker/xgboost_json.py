@@ -1,4 +1,4 @@
-"""XGBoost's ``.json`` model files, read by the checker.
+"""XGBoost's ``.json`` and ``.ubj`` model files, read by the checker.
 
 Float32 values below the threshold go left; listed categories go right.  The base score is
 kept in the unit of the prediction; class 1 is a float32 sigmoid above one half.
@@ -13,8 +13,9 @@ from typing import Any
 
 from .model import Branch, Leaf, Node, Rule, Test, TreeModel, round_to
 from .refusal import Refused
+from .ubjson import read_ubjson
 
-__all__ = ["LINK_ZONE", "logit", "read_xgboost_json"]
+__all__ = ["LINK_ZONE", "logit", "read_xgboost_json", "xgboost_document"]
 
 LINK_ZONE = Fraction(1, 2**21)
 """Margins nearer to a tie may be rounded into one by a float32 sigmoid or softmax."""
@@ -25,15 +26,27 @@ _VALUES = ("reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohub
 def read_xgboost_json(payload: bytes) -> TreeModel:
     """Read a model file."""
     try:
-        learner = json.loads(payload)["learner"]
-        return _read(learner)
+        kind = "XGBoost .ubj" if _is_binary(payload) else "XGBoost .json"
+        return _read(xgboost_document(payload)["learner"], kind)
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, Refused):
             raise
         raise Refused(f"the model file is damaged ({type(error).__name__}: {error})") from None
 
 
-def _read(learner: dict[str, Any]) -> TreeModel:
+def xgboost_document(payload: bytes) -> dict[str, Any]:
+    """Return what a file holds, whichever of the two forms it has."""
+    found = read_ubjson(payload) if _is_binary(payload) else json.loads(payload)
+    if not isinstance(found, dict):
+        raise Refused("the model file holds no XGBoost model")
+    return found
+
+
+def _is_binary(payload: bytes) -> bool:
+    return payload[1:2] in (b"L", b"i", b"U", b"I", b"l", b"$", b"#", b"N")
+
+
+def _read(learner: dict[str, Any], kind: str) -> TreeModel:
     parameters, booster = learner["learner_model_param"], learner["gradient_booster"]
     objective = str(learner["objective"]["name"])
     attributes: dict[str, Any] = learner.get("attributes") or {}
@@ -56,7 +69,7 @@ def _read(learner: dict[str, Any]) -> TreeModel:
     if len(start) != outputs:
         raise Refused("the model's base score does not fit its outputs")
     return TreeModel(
-        kind="XGBoost .json",
+        kind=kind,
         n_columns=int(parameters["num_feature"]),
         trees=trees,
         base=tuple(start),
