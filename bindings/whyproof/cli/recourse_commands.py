@@ -91,12 +91,6 @@ def nearest(
     step: _Step = None,
     within: _Within = None,
     rules: options.Rules = None,
-    world: Annotated[
-        Path | None,
-        typer.Option(
-            "--world", help="Causal world: only direct actions cost.", metavar="WORLD.toml"
-        ),
-    ] = None,
     seen: _Seen = None,
     support: _Support = None,
     models: _Models = None,
@@ -145,7 +139,6 @@ def nearest(
         share=share,
         seen=seen or (),
         support=support,
-        world=world,
     )
     if rows is not None or store is not None:
         if rows is None or store is None or row is not None:

@@ -42,7 +42,6 @@ class RecourseRequest:
     share: float = 1.0
     seen: Sequence[str] = ()
     support: float | None = None
-    world: Path | None = None
 
     def open(self) -> tuple[Subject, NearestSearch]:
         """Read the files and make the search.
