@@ -16,6 +16,9 @@ from .space import FeatureSet
 
 __all__ = ["ClosedForm", "checked_proposal"]
 
+_EACH = 32
+"""Members up to which each gets a counterexample of its own."""
+
 
 @runtime_checkable
 class ClosedForm(Protocol):
@@ -37,6 +40,10 @@ def checked_proposal(
     oracle: Oracle, predicate: WeakExplanation, allowed: FeatureSet
 ) -> tuple[MinimalSet, int] | None:
     """Ask an oracle for its proposal and test it, with one round for all necessities.
+
+    That no smaller set exists already says that no element can be left out.  Up to `_EACH`
+    members each gets a counterexample of its own nevertheless; of more, so many of them,
+    spread evenly, since a counterexample for each takes far longer than the answer.
 
     Parameters
     ----------
@@ -66,6 +73,7 @@ def checked_proposal(
     if not verdict.holds or predicate.meter.exhausted() is not None:
         return None
     order = sorted(members)
+    order = order[:: -(-len(order) // _EACH) or 1]
     if predicate.kind is Kind.AXP:
         others = predicate.universe - members
         without = [others | {i} for i in order]
