@@ -16,6 +16,7 @@ from .recourse_commands import nearest, recourse, sensitive
 from .repaint_options import repaint
 from .rule_commands import learn, rules_app
 from .sections import Sectioned
+from .store_commands import StoreFile, store_app
 from .visual_options import visual_app
 from .world_commands import justify, plan
 
@@ -28,7 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-store_app = typer.Typer(help="Look into a store, check it, export it.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
 app.add_typer(rules_app, name="rules")
 app.add_typer(visual_app, name="visual")
@@ -45,7 +45,6 @@ app.command()(sensitive)
 app.command()(recourse)
 app.command()(audit)
 
-_Store = Annotated[Path, typer.Argument(help="Store that an audit wrote.", metavar="STORE")]
 
 
 @app.callback(invoke_without_command=True)
@@ -225,7 +224,7 @@ def enumerate_(
 
 @app.command()
 def report(
-    store: _Store,
+    store: StoreFile,
     out: Annotated[
         Path, typer.Option("--out", help="HTML file, or folder for persons.", metavar="FILE")
     ],
@@ -237,6 +236,10 @@ def report(
         int, typer.Option("--sections", help="Most rows written out.", metavar="N", min=0)
     ] = 100,
     title: Annotated[str | None, typer.Option("--title", help="Heading.", metavar="TEXT")] = None,
+    pages: Annotated[
+        int | None,
+        typer.Option("--pages", help="Write a folder, N rows to a page.", metavar="N", min=1),
+    ] = None,
     kind: Annotated[
         str,
         typer.Option("--kind", help="For whom it is.", metavar="audit|person|examiner|population"),
@@ -280,42 +283,7 @@ def report(
         )
     from .stores import report_command
 
-    return report_command(store, out, show, sections, title)
-
-
-@store_app.command("info")
-def store_info(store: _Store, json: options.Json = False) -> int:
-    """Say what a store holds."""
-    from .stores import info_command
-
-    return info_command(store, as_json=json)
-
-
-@store_app.command("verify")
-def store_verify(
-    store: _Store,
-    head: Annotated[
-        str | None, typer.Option("--head", help="Head hash noted elsewhere.", metavar="HASH")
-    ] = None,
-    json: options.Json = False,
-) -> int:
-    """Check that no record was edited, removed, inserted or moved; exit 2 if one was."""
-    from .stores import verify_command
-
-    return verify_command(store, head, as_json=json)
-
-
-@store_app.command("export")
-def store_export(
-    store: _Store,
-    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
-    to: Annotated[str, typer.Option("--to", metavar="jsonl|csv|parquet")] = "jsonl",
-    json: options.Json = False,
-) -> int:
-    """Write a store's explanations, one a line."""
-    from .stores import export_command
-
-    return export_command(store, to, out, as_json=json)
+    return report_command(store, out, show, sections, title, pages)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from whyproof.store import Store, restore
 
 from .findings import Person
 
-__all__ = ["PersonCertificates", "space_of"]
+__all__ = ["PersonCertificates", "question_of", "region_of", "space_of"]
 
 
 class PersonCertificates:
@@ -53,7 +53,10 @@ class PersonCertificates:
                 f"{str(identity['model'])[:19]}); name the audited one"
             )
         self._model, self._space = model, space_of(identity)
-        self._question, self._region = _question(identity["question"]), _region(identity["region"])
+        self._question, self._region = (
+            question_of(identity["question"]),
+            region_of(identity["region"]),
+        )
         self._builder = CertificateBuilder(model_file, model, self._space)
         self._seconds = seconds
 
@@ -123,7 +126,8 @@ def _domain(told: Mapping[str, Any]) -> Domain:
             return Real(nullable, float(told["lower"]), float(told["upper"]))
 
 
-def _question(told: Mapping[str, Any]) -> Question:
+def question_of(told: Mapping[str, Any]) -> Question:
+    """Return the question that a store is about."""
     match told["type"]:
         case "AnyOther":
             return AnyOther()
@@ -137,7 +141,9 @@ def _question(told: Mapping[str, Any]) -> Question:
             raise UnsupportedError(f"certificates of reports do not know the question {other}")
 
 
-def _region(told: Mapping[str, Any]) -> Region:
+def region_of(told: Mapping[str, Any]) -> Region:
+    """Return the region that a store is about."""
+
     def numbers(values: Any) -> Any:  # noqa: ANN401  # JSON: a number, a list, or nothing
         if isinstance(values, list):
             return np.array([float(v) for v in values])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["explanation_html", "report_html", "write_report"]
+__all__ = ["explanation_html", "page_environment", "report_html", "write_report"]
 
 # Private-use characters mark what is stressed until the text has been escaped.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -45,7 +45,7 @@ def report_html(
         Heading.
     """
     page = page_of(store, show, sections)
-    template = _environment().get_template("page.html.j2")
+    template = page_environment().get_template("page.html.j2")
     return template.render(page=page, title=title, generated=utc_now(), show=show)
 
 
@@ -82,12 +82,13 @@ def write_report(
 
 def explanation_html(explanation: Explanation) -> str:
     """Return one explanation as an HTML fragment with its own style, for notebooks."""
-    template = _environment().get_template("explanation.html.j2")
+    template = page_environment().get_template("explanation.html.j2")
     return template.render(view=view_of(explanation), explanation=explanation)
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return what templates of pages are set with."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(

@@ -190,7 +190,14 @@ class Page:
         return [row for row in self.rows if row.explained]
 
 
-def page_of(store: Store, show: int = 8, sections: int = 100) -> Page:
+def page_of(
+    store: Store,
+    show: int = 8,
+    sections: int = 100,
+    *,
+    only: Sequence[StoredRow] | None = None,
+    verification: Verification | None = None,
+) -> Page:
     """Work out a report.
 
     Parameters
@@ -201,9 +208,14 @@ def page_of(store: Store, show: int = 8, sections: int = 100) -> Page:
         Most AXps and most CXps written out per row, the smallest first.
     sections
         Most rows written out; the others are counted.
+    only
+        Rows that the page is about; all by default.
+    verification
+        What a check of the store has found; it is checked here if not given.
     """
     subject = Subject(store.identity)
-    rows = [_section(store, subject, stored, show) for stored in store.rows()]
+    chosen = store.rows() if only is None else only
+    rows = [_section(store, subject, stored, show) for stored in chosen]
     sizes: dict[str, Counter[int]] = {"axp": Counter(), "cxp": Counter()}
     for row in rows:
         for kind, counts in row.sizes.items():
@@ -219,7 +231,7 @@ def page_of(store: Store, show: int = 8, sections: int = 100) -> Page:
         _features(subject, [row for row in rows if row.explained]),
         sizes,
         store.head(),
-        verify(store),
+        verification or verify(store),
         sections,
     )
 
