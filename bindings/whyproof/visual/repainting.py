@@ -24,6 +24,7 @@ from whyproof.engine.errors import DataError, InputError, ReplayError, WhyproofW
 
 from .bridge import Bridge
 from .classifiers import ImageClassifier
+from .diffusion import Diffusion, walk_diffusion
 from .pixels import Pixels, as_signed, rounded
 from .sampler import SamplerOptions, walk
 
@@ -136,7 +137,7 @@ class Repainting:
 
 
 def repaint(
-    bridge: Bridge,
+    bridge: Bridge | Diffusion,
     classifier: ImageClassifier,
     images: Pixels,
     regions: Regions,
@@ -184,9 +185,14 @@ def repaint(
     attempts = attempts if attempts is not None else Attempts()
     regions = check_regions(images, regions)
     wanted = np.asarray(targets, dtype=np.int64)
+    _check(bridge, classifier, images, wanted, copies)
     before = classifier.probabilities(images)
     sources = classifier.predict(images)
-    _check(bridge, classifier, images, wanted, sources, copies)
+    for i in np.flatnonzero(sources == wanted)[:1]:
+        raise DataError(
+            f"the model already says {classifier.classes[wanted[i]]} about image {int(i)}; "
+            "choose another target"
+        )
     painter = _Painter(bridge, classifier, options, attempts)
     found: list[Repainting] = []
     rows = [(i, copy) for i in range(len(images)) for copy in range(copies)]
@@ -238,7 +244,7 @@ class _Painter:
 
     def __init__(
         self,
-        bridge: Bridge,
+        bridge: Bridge | Diffusion,
         classifier: ImageClassifier,
         options: SamplerOptions,
         attempts: Attempts,
@@ -283,9 +289,11 @@ class _Painter:
         return [result for result in shown if result is not None]
 
     def controlled(self, job: _Job, painted: list[Repainting]) -> list[Repainting]:
-        """Add the regions repainted without guidance."""
+        """Add the regions that were painted, repainted without guidance."""
         everything = np.arange(len(job.images))
-        alone, _ = self.walks(job, everything, replace(self.options, scale=0.0), 0)
+        same = replace(job, regions=np.stack([result.region for result in painted]))
+        options = replace(self.options, scale=0.0, narrow_to=None)
+        alone, _ = self.walks(same, everything, options, 0)
         outcomes = self.classifier.predict(alone)
         return [
             replace(result, control=alone[i], control_outcome=int(outcomes[i]))
@@ -317,6 +325,18 @@ class _Painter:
         images = job.images[chosen]
         regions = job.regions[chosen]
         noise = self._noise(images, [job.copies[i] for i in chosen], options, draw).to(device)
+        if isinstance(self.bridge, Diffusion):
+            painted = walk_diffusion(
+                self.bridge,
+                self.classifier.logits,
+                as_signed(images).to(device),
+                torch.from_numpy(regions)[:, None].to(device),
+                torch.from_numpy(job.targets[chosen]).to(device),
+                noise,
+                options,
+                seed=self.attempts.seed + draw,
+            )
+            return rounded(painted, images, regions), regions
         last: list[Tensor] = []
         drawn = walk(
             self.bridge,
@@ -359,11 +379,10 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _check(
-    bridge: Bridge,
+    bridge: Bridge | Diffusion,
     classifier: ImageClassifier,
     images: Pixels,
     targets: npt.NDArray[np.int64],
-    sources: npt.NDArray[np.int64],
     copies: int,
 ) -> None:
     if bridge.shape != classifier.shape:
@@ -379,11 +398,6 @@ def _check(
     if copies < 1:
         raise InputError(f"copies must be at least 1, found {copies}")
     count = len(classifier.classes)
-    for i, (target, source) in enumerate(zip(targets.tolist(), sources.tolist(), strict=True)):
+    for target in targets.tolist():
         if not 0 <= target < count:
             raise DataError(f"class index {target} does not exist; the model has {count} classes")
-        if target == source:
-            raise DataError(
-                f"the model already says {classifier.classes[target]} about image {i}; "
-                "choose another target"
-            )
