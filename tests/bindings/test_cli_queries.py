@@ -71,6 +71,15 @@ def test_rules_bind_every_answer(capsys: pytest.CaptureFixture[str]) -> None:
             assert flip["evidence"]["point"]["income"] >= income
 
 
+def test_words_say_when_a_reason_needs_constraints(capsys: pytest.CaptureFixture[str]) -> None:
+    for row in range(30):
+        code, out, _ = run(
+            capsys, "explain", "two.json", "data.csv", "--row", str(row), "--rules", "keep.lp"
+        )
+        assert code == 0
+        assert ("as far as the constraints allow" in out) == ("It rests on the constraint" in out)
+
+
 @pytest.mark.parametrize(
     ("rules", "complaint"),
     [

@@ -160,6 +160,9 @@ def region_words(identity: Mapping[str, Any]) -> str:
         words = f"within a distance of {radius} ({region['norm']}) of the row"
     if region["lower"] is not None or region["upper"] is not None:
         words += ", inside a given box"
+    count = len(identity["space"].get("constraints", ()))
+    if count:
+        words += f", where {count} constraint{'s hold' if count > 1 else ' holds'}"
     return words
 
 
@@ -189,15 +192,18 @@ def _whatever(view: ExplanationView) -> str:
     if not free:
         return ""
     bounded = any(region[part] is not None for part in ("norm", "lower", "upper"))
+    # What a proof without constraints says needs no reservation.
+    reserved = " as far as the constraints allow" if view.evidence.get("constraints") else ""
     other = "other " if view.indices else ""
     if len(free) == 1:
         does = "moves within the region" if bounded else "is"
-        return f"{'wherever' if bounded else 'whatever'} the {other}feature ({free[0]}) {does}"
+        word = "wherever" if bounded else "whatever"
+        return f"{word} the {other}feature ({free[0]}) {does}{reserved}"
     all_may_change = len(view.subject.mutable) == len(view.subject.names)
     which = "" if all_may_change else " that may change"
     does = "move within the region" if bounded else "are"
     word = "wherever" if bounded else "whatever"
-    return f"{word} the {other}{len(free)} features{which} {does}"
+    return f"{word} the {other}{len(free)} features{which} {does}{reserved}"
 
 
 def _contrastive(view: ExplanationView, strong: Strong) -> str:

@@ -96,6 +96,10 @@ class Constraint:
     def __str__(self) -> str:
         return f"{self.name!r} ({self.position})" if self.position else repr(self.name)
 
+    def as_json(self) -> dict[str, object]:
+        """Return name, text and meaning, wherever it was read: what a store is about."""
+        return {"name": self.name, "text": self.text, "formula": repr(self.formula)}
+
     def holds(self, points: Points) -> npt.NDArray[np.bool_]:
         """Tell for each point whether it is admissible, shape ``(rows,)``.
 
