@@ -6,6 +6,7 @@ is added up on the way.  Memory is that of one page, whatever the store holds.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import shutil
 from collections import Counter
@@ -195,6 +196,7 @@ def _write(store: Store, folder: Path, show: int, rows: int, title: str | None) 
         text = template.render(page=last, title=heading, generated=generated, show=show)
         (folder / file).write_text(text, encoding="utf-8")
         index.add(last, file)
+        gc.collect()  # pages are tied in knots that would pile up until there are many
     front = last or page_of(store, show, 0, only=(), verification=verification)
     text = environment.get_template("pages.html.j2").render(
         index=index, page=front, title=title, generated=generated, total=total
