@@ -189,7 +189,7 @@ def sensitive() -> dict[str, object]:
 
 def sheets(count: int) -> dict[str, object]:
     """Write sheets for persons from a store, each with a certificate, and check them all."""
-    import whyproof as wp
+    from whyproof.auditing import audit_rows
     from whyproof.checker import check_certificate
     from whyproof.explainer import Explainer
     from whyproof.recourse.answers import nearest_as_json
@@ -211,7 +211,7 @@ def sheets(count: int) -> dict[str, object]:
         rows = {i: test[i] for i in range(count)}
         began = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
-            wp.audit(explainer, rows, store_file, limit=12)
+            audit_rows(explainer, rows, store_file, limit=12)
         audited = time.process_time() - began
         began = time.process_time()
         search = NearestSearch(

@@ -12,7 +12,7 @@ from .audit_options import audit
 from .counterfactual_options import counterfactual
 from .encode_options import encode
 from .query import cover, query
-from .recourse_commands import nearest, recourse, sensitive
+from .recourse_commands import diff, nearest, recourse, sensitive
 from .repaint_options import repaint
 from .rule_commands import learn, rules_app
 from .sections import Sectioned
@@ -43,6 +43,7 @@ app.command()(counterfactual)
 app.command()(nearest)
 app.command()(sensitive)
 app.command()(recourse)
+app.command()(diff)
 app.command()(audit)
 
 

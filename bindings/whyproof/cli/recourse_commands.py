@@ -1,4 +1,4 @@
-"""The commands about recourse and their options: ``nearest``, ``sensitive``, ``recourse``."""
+"""The commands about recourse and their options: ``nearest``, ``sensitive``, and others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from . import options
 
-__all__ = ["nearest", "recourse", "sensitive"]
+__all__ = ["diff", "nearest", "recourse", "sensitive"]
 
 _Norm = Annotated[
     str, typer.Option("--norm", help="Distance that is minimised.", metavar="l0|l1|l2|linf")
@@ -276,3 +276,28 @@ def recourse(
     return recourse_command(
         asked, rows, actions=actions, share=share, split=named, seconds=time_limit, as_json=json
     )
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="Store of an audit, or a model.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="Another one.", metavar="NEW")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Rows to compare two models on.", metavar="DATA")
+    ] = None,
+    rows: Annotated[str, typer.Option("--rows", help="For models.", metavar="ROWS")] = ":",
+    label: options.Label = None,
+    space: options.Space = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="For models: explanations per row.", metavar="N", min=1)
+    ] = 20,
+    show: Annotated[
+        int, typer.Option("--show", help="Most rows written out.", metavar="N", min=0)
+    ] = 20,
+    json: options.Json = False,
+) -> int:
+    """Say which decisions and explanations changed between two audits or two models."""
+    from .diff import diff_command
+    from .request import Request
+
+    request = None if data is None else Request(model=old, data=data, label=label, space=space)
+    return diff_command(old, new, request, rows=rows, limit=limit, show=show, as_json=json)

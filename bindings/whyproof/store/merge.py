@@ -104,6 +104,12 @@ def _add(writer: StoreWriter, store: Store) -> tuple[int, int]:
             for row in batch:
                 new, found = _add_row(writer, run, store, row)
                 rows, explanations = rows + new, explanations + found
+    known_already = writer.counterfactuals()
+    with writer.batch():
+        for number, change in store.counterfactuals().items():
+            told = {k: v for k, v in change.record.items() if k not in ("record", "run", "at")}
+            if number not in known_already:
+                writer.add_counterfactual(run, number, {**told, "merged_from": change.hash})
     writer.end_run(run, RunOutcome.FINISHED)
     return rows, explanations
 

@@ -136,6 +136,10 @@ def _replay(index: sqlite3.Connection, seq: int, record: dict[str, object], iden
             found = (record["row"], record["kind"], members, seq, record["status"])
             index.execute("INSERT OR REPLACE INTO explanations VALUES (?, ?, ?, ?, ?)", found)
             return 1
+        case "counterfactual":
+            row_of = index.execute("SELECT count(*) FROM rows WHERE row = ?", (record["row"],))
+            if not row_of.fetchone()[0]:
+                raise ValueError("a counterfactual of an unknown row")
         case _:
             raise ValueError("unknown record")
     return 0
