@@ -141,7 +141,7 @@ def test_a_saved_flow_is_the_same_flow(tmp_path: Path) -> None:
     again = load_flow(tmp_path / "flow.safetensors")
     assert np.array_equal(log_densities(flow, points, 1), log_densities(again, points, 1))
     (tmp_path / "flow.safetensors").write_bytes(b"junk")
-    with pytest.raises(DataError, match=r"is not the file that flow\.json describes"):
+    with pytest.raises(DataError, match=r"is not the file that flow\.safetensors\.json describes"):
         load_flow(tmp_path / "flow.safetensors")
     with pytest.raises(DataError, match="cannot read"):
         load_flow(tmp_path / "absent.safetensors")

@@ -1,7 +1,7 @@
 """Flows as files: tensors as safetensors, everything else as JSON beside it.
 
-Nothing is unpickled.  ``NAME.safetensors`` holds numbers only, ``NAME.json`` the shape and
-the hash of the numbers, so that a pair that does not belong together is refused.
+Nothing is unpickled.  ``NAME.safetensors`` holds numbers only, ``NAME.safetensors.json`` the
+shape and the hash of the numbers, so that a pair that does not belong together is refused.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def save_flow(flow: MaskedFlow, path: str | os.PathLike[str]) -> tuple[Path, Pat
     """
     save = _safetensors().save
     target = _checked(path)
-    document = target.with_suffix(".json")
+    document = _beside(target)
     tensors = {name: v.detach().cpu().contiguous() for name, v in flow.parameters.items()}
     content: bytes = save(tensors)
     described = {
@@ -74,7 +74,7 @@ def load_flow(path: str | os.PathLike[str]) -> MaskedFlow:
         if target.stat().st_size > _MAX_BYTES:
             raise DataError(f"{target} is larger than {_MAX_BYTES} bytes; it is no flow of ours")
         content = target.read_bytes()
-        described: Any = json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))
+        described: Any = json.loads(_beside(target).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror or error}") from error
     except ValueError as error:
@@ -82,7 +82,7 @@ def load_flow(path: str | os.PathLike[str]) -> MaskedFlow:
     if not isinstance(described, dict) or described.get("format") != _FORMAT:
         raise DataError(f"{target.with_suffix('.json')} does not describe a flow ({_FORMAT})")
     if described.get("sha256") != hashlib.sha256(content).hexdigest():
-        raise DataError(f"{target} is not the file that {target.stem}.json describes")
+        raise DataError(f"{target} is not the file that {target.name}.json describes")
     try:
         shape = FlowShape(**described["shape"])
         return MaskedFlow(shape, load(content))
@@ -92,6 +92,10 @@ def load_flow(path: str | os.PathLike[str]) -> MaskedFlow:
         raise
     except Exception as error:
         raise DataError(f"{target} cannot be read as safetensors: {error}") from None
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:

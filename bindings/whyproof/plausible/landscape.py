@@ -115,7 +115,7 @@ class Landscape:
         import torch
 
         weights, threshold = settings.weights, self.threshold
-        lead, uphill = self.lead.value_and_gradient(points)
+        lead, uphill = self.lead.value_and_direction(points)
         behind = (lead + settings.margin > 0).to(points.dtype)
         slope = (weights.validity * behind)[:, None] * _unit(uphill)
         score = torch.full_like(lead, float("inf"))
@@ -146,5 +146,7 @@ class Landscape:
 
 
 def _unit(vectors: Tensor) -> Tensor:
+    # Far from all data slopes are so steep that their squares overflow.
+    vectors = vectors / vectors.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)
     length: Tensor = vectors.norm(dim=1, keepdim=True)
     return vectors / length.clamp(min=1e-12)

@@ -79,10 +79,28 @@ class Lead:
         (slope,) = torch.autograd.grad(lead.sum(), leaf)
         return lead.detach(), slope
 
+    def value_and_direction(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return leads, and gradients of the same lead in logits.
+
+        Where a classifier is sure, probabilities are flat to the last digit; logits are
+        not, and with two classes their slopes point the same way.
+        """
+        import torch
+
+        leaf = points.detach().requires_grad_(True)
+        logits = self._classifier.logits(leaf)
+        lead = self._ahead(logits)
+        (slope,) = torch.autograd.grad(lead.sum(), leaf)
+        if self._form == "probability":
+            lead = self._ahead(logits.detach().softmax(1))
+        return lead.detach(), slope
+
     def taped(self, points: Tensor) -> Tensor:
         """Return leads that torch can differentiate, shape ``(rows,)``."""
         logits = self._classifier.logits(points)
-        values = logits.softmax(1) if self._form == "probability" else logits
+        return self._ahead(logits.softmax(1) if self._form == "probability" else logits)
+
+    def _ahead(self, values: Tensor) -> Tensor:
         mine = values[:, self._target]
         if values.shape[1] == 2:
             return values[:, 1 - self._target] - mine
