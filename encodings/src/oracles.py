@@ -19,7 +19,7 @@ from .circuits.circuit import Circuit
 from .circuits.constrained import ConstrainedCircuitOracle
 from .circuits.constraints import circuit_cells
 from .circuits.oracle import CircuitOracle
-from .constraints.oracle import ConstrainedOracle
+from .constraints.oracle import ConstrainedOracle, ExactUnderConstraints
 from .graphs.constrained import ConstrainedGraphOracle
 from .graphs.graph import DecisionGraph
 from .graphs.oracle import GraphOracle, graph_cells
@@ -88,8 +88,23 @@ def under_constraints(problem: ExplanationProblem, oracles: OracleFactory) -> Or
         return ConstrainedCircuitOracle(problem)
     if isinstance(plain, GraphOracle):
         return ConstrainedGraphOracle(problem)
-    exact = ConstrainedAdditive(problem, plain) if isinstance(plain, AdditiveOracle) else None
-    return ConstrainedOracle(problem, plain, exact)
+    return ConstrainedOracle(problem, plain, _exact(problem, plain))
+
+
+def _exact(problem: ExplanationProblem, plain: Oracle) -> ExactUnderConstraints | None:
+    """Return what decides the questions that a repaired witness leaves open."""
+    if isinstance(plain, AdditiveOracle):
+        return ConstrainedAdditive(problem, plain)
+    if isinstance(problem.classifier.structure, NetworkGraph):
+        from .networks.constrained import ConstrainedNetwork
+        from .networks.neighbourhood import Neighbourhood
+
+        without = replace(problem, space=replace(problem.space, constraints=()))
+        try:
+            return ConstrainedNetwork(problem, Neighbourhood(without))
+        except UnsupportedError:
+            return None
+    return None
 
 
 def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:

@@ -13,7 +13,7 @@ evidence of this oracle's kind, without a certificate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import highspy
@@ -34,7 +34,7 @@ from .bounds.slopes import Ascent
 from .graph import Array
 from .neighbourhood import Neighbourhood, Play
 
-__all__ = ["MilpOracle"]
+__all__ = ["MilpOracle", "NetworkProgram", "confirm_answer"]
 
 
 @dataclass
@@ -85,6 +85,9 @@ class MilpOracle:
             answers.append(self._decide(free, meter) if reason is None else Unknown(reason))
         return answers
 
+    def extend(self, program: NetworkProgram, play: Play) -> None:
+        """Add rows of one's own to a program before it is solved; here none."""
+
     def _decide(self, free: FeatureSet, meter: Meter) -> Answer:
         place = self.place
         mask = place.mask([free])
@@ -97,7 +100,8 @@ class MilpOracle:
         if not isinstance(inputs, Box):
             raise UnsupportedError("mixed-integer programs are written for boxes only")
         ranges = hidden_ranges(play.network, inputs, ascent=Ascent(steps=8))
-        program = _Program(play, inputs, ranges)
+        program = NetworkProgram(play, inputs, ranges)
+        self.extend(program, play)
         unsolved = False
         for case in place.target.cases:
             limit = min(self.seconds, meter.remaining)
@@ -114,7 +118,7 @@ class MilpOracle:
         return Entailed(core, margin=self.precision)
 
 
-class _Program:
+class NetworkProgram:
     """The network as linear rows over deviations, neurons and binaries."""
 
     def __init__(self, play: Play, inputs: Box, ranges: Ranges) -> None:
@@ -169,6 +173,20 @@ class _Program:
             matrix[j, y] = 1.0
         return _Expression(matrix, constant)
 
+    def variable(self, lower: float, upper: float, *, integer: bool = False) -> int:
+        """Add a variable and return its position."""
+        self.lower.append(lower)
+        self.upper.append(upper)
+        self.integer.append(integer)
+        return len(self.lower) - 1
+
+    def row(self, terms: Mapping[int, float], lower: float, upper: float) -> None:
+        """Add ``lower <= sum of factor * variable <= upper``."""
+        line = np.zeros(len(self.lower))
+        for variable, factor in terms.items():
+            line[variable] += factor
+        self.rows.append((line, lower, upper))
+
     def solve(
         self, rows: Array, offset: Array, margin: float, seconds: float
     ) -> tuple[bool | None, Array | None]:
@@ -184,10 +202,11 @@ class _Program:
         margins = rows @ self.scores.matrix
         constants = rows @ self.scores.constant + offset
         width = len(self.lower) + 1
-        lines = [(np.append(row[: width - 1], 0.0), a, b) for row, a, b in self.rows]
+        margins = np.pad(margins, ((0, 0), (0, width - 1 - margins.shape[1])))
+        lines = [(np.pad(row, (0, width - len(row))), a, b) for row, a, b in self.rows]
         for row, constant in zip(margins, constants, strict=True):
             # margin row - t <= 0, t is minimised and at most `margin`
-            lines.append((np.append(row[: width - 1], -1.0), -np.inf, -float(constant)))
+            lines.append((np.append(row, -1.0), -np.inf, -float(constant)))
         program = highspy.HighsLp()
         program.num_col_, program.num_row_ = width, len(lines)
         cost = np.zeros(width)
