@@ -83,6 +83,7 @@ class Bench:
     nets: Path
     data: dict[str, npt.NDArray[np.uint8]]
     snapshots: Path | None
+    short: bool = False
     maps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def regions(self, area: float = 0.3, method: str = "integrated gradients") -> Regions:
@@ -168,10 +169,12 @@ def flips(bench: Bench) -> dict[str, object]:
         add(name, images, np.stack([r.region for r in found]), cpu_ms=round(cost, 2), **kept)
 
     go("attribution (base)", main, EVERY)
-    go("base, ladder of scales", main, EVERY, Attempts(seed=SEED))
     go("no guidance", main, EVERY, scale=0.0)
-    go("no guidance, from the far end", main, scale=0.0, start_step=1000)
     go("random cells", chance, EVERY)
+    if bench.short:
+        return {"images": len(bench.images), "rows": rows}
+    go("base, ladder of scales", main, EVERY, Attempts(seed=SEED))
+    go("no guidance, from the far end", main, scale=0.0, start_step=1000)
     go("complement of attribution", complements(main))
     for method in ("saliency", "grad-cam", "occlusion"):
         go(f"region by {method}", bench.regions(method=method))
@@ -285,6 +288,7 @@ def curve(bench: Bench) -> dict[str, object]:
     if bench.snapshots is None:
         raise SystemExit("the curve needs --snapshots, a folder of 'bridge-NNNNNN.safetensors'")
     regions, rows = bench.regions(), []
+    count = 60 if bench.short else 100
     for place in sorted(bench.snapshots.glob("bridge-*.safetensors")):
         iteration = int(place.stem.split("-")[1])
         if iteration % 2000 and iteration not in (500, 1000):
@@ -297,19 +301,19 @@ def curve(bench: Bench) -> dict[str, object]:
             ("four views, scale 3", {"views": Views(4), "scale": 3.0}),
             ("no guidance", {"scale": 0.0}),
         ):
-            found, _ = bench.painted(regions, 100, bridge, **options)  # type: ignore[arg-type]
+            found, _ = bench.painted(regions, count, bridge, **options)  # type: ignore[arg-type]
             images = np.stack([r.image for r in found])
             reached = np.array([r.reached for r in found])
             told: dict[str, object] = {"reached": mean_of(reached)}
             told["changed"] = mean_of([r.changed for r in found])
             told["change"] = mean_of([r.change for r in found])
             for judge_name, judge in bench.judges.items():
-                agrees = judge.predict(images) == bench.targets[:100]
+                agrees = judge.predict(images) == bench.targets[:count]
                 told[judge_name] = mean_of(agrees[reached]) if reached.any() else None
             row[name] = told
         rows.append(row)
         print(row, flush=True)
-    return {"images": 100, "rows": rows}
+    return {"images": count, "rows": rows}
 
 
 def speed(bench: Bench) -> dict[str, object]:
@@ -402,7 +406,7 @@ def minimal(bench: Bench) -> dict[str, object]:
         if region is not None:
             proved += region.proved
             sizes["smallest"].append(len(region.cells))
-        if i >= 30:
+        if i >= (10 if bench.short else 30):
             continue
         began = time.process_time()
         generator = GeneratorOracle(
@@ -489,6 +493,7 @@ def main() -> None:
     parser.add_argument("--snapshots", type=Path)
     parser.add_argument("--part", action="append", choices=list(PARTS))
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--short", action="store_true", help="fewer conditions and images")
     told = parser.parse_args()
     torch.set_num_threads(1)
     with np.load(data_folder() / "images" / "mnist.npz") as arrays:
@@ -511,6 +516,7 @@ def main() -> None:
         told.nets,
         data,
         told.snapshots,
+        told.short,
     )
     about = {
         "machine": describe_machine("torch", "onnxruntime"),
