@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["TreeVoteOracle", "counts_votes"]
 
 _SOLVER = "minicard"
+_MARGIN_STEPS = 300
 
 
 def counts_votes(boxes: LeafBoxes) -> bool:
@@ -96,6 +98,12 @@ class TreeVoteOracle(TreeOracle):
         """With one rival the solver is as quick as the bound, and its cores are smaller."""
         return len(self._rivals) == 1 or super()._bound_is_idle
 
+    def guaranteed_margin(
+        self, free: FeatureSet, meter: Meter, steps: int = _MARGIN_STEPS
+    ) -> float | None:
+        """Bound the smallest lead as `TreeOracle` does, in fewer steps: plateaus are wide."""
+        return super().guaranteed_margin(free, meter, steps)
+
     def _search(
         self,
         free: FeatureSet,
@@ -137,17 +145,17 @@ class TreeVoteOracle(TreeOracle):
     def _counterexample(
         self, contest: _Contest, model: list[int], fixed: FeatureSet, meter: Meter
     ) -> Answer:
-        moved = contest.moved(model, fixed)
+        moved = contest.moved(model, self.problem.universe - fixed)
         if self.focus is not Kind.AXP:
             frequency = self._frequency
             for feature in sorted(moved, key=lambda f: -frequency[f]):
                 if feature in moved and len(moved) > 1:
-                    kept = (self.problem.universe - moved) | {feature}
-                    found = contest.solve(kept, meter)
+                    rest = moved - {feature}
+                    found = contest.solve(self.problem.universe - rest, meter)
                     if isinstance(found, Unknown):
                         break
                     if found is not None:
-                        model, moved = found, contest.moved(found, kept)
+                        model, moved = found, contest.moved(found, rest)
             frequency.update(moved)
         cells = contest.located(model, moved)
         columns = [c for f in moved for c in self.problem.space.features[f].columns]
@@ -170,6 +178,8 @@ class _Contest:
         upper: Cells,
     ) -> None:
         self._boxes, self._cells = boxes, cells
+        self._excluded = (cells < boxes.lower) | (cells >= boxes.upper)
+        self._excluded_by = self._excluded.sum(axis=1)
         self._count = 0
         self._clauses: list[list[int]] = []
         self._orders: list[list[int]] = []
@@ -211,13 +221,15 @@ class _Contest:
         """Return fixed features that sufficed to refute the last question."""
         return {self._feature[v] for v in self._solver.get_core() or ()}
 
-    def moved(self, model: list[int], fixed: FeatureSet) -> set[int]:
+    def moved(self, model: list[int], among: AbstractSet[int]) -> set[int]:
         """Return the features that an assignment takes out of the instance's cells."""
-        return {
-            f
-            for f, edges in self._edges.items()
-            if f not in fixed and any(model[abs(edge) - 1] != edge for edge in edges)
-        }
+        found: set[int] = set()
+        for feature in among:
+            for edge in self._edges[feature]:
+                if model[abs(edge) - 1] != edge:
+                    found.add(feature)
+                    break
+        return found
 
     def located(self, model: list[int], moved: set[int]) -> Cells:
         """Return cells near the instance in which all trees vote as in an assignment."""
@@ -227,10 +239,14 @@ class _Contest:
         for column, order in enumerate(self._orders):
             if int(owner[column]) in moved:
                 target[column] = sum(model[v - 1] > 0 for v in order)
-        inside = ((boxes.lower <= target) & (target < boxes.upper)).all(axis=1)
-        low, high = boxes.lower[inside].max(axis=0), boxes.upper[inside].min(axis=0) - 1
-        nearest = np.clip(cells, low, high)
-        return np.asarray(np.where(target == cells, cells, nearest), dtype=np.int32)
+        columns = np.flatnonzero(target != cells)
+        kept = self._excluded_by - self._excluded[:, columns].sum(axis=1) == 0
+        lower, upper = boxes.lower[kept][:, columns], boxes.upper[kept][:, columns]
+        at = target[columns]
+        inside = ((lower <= at) & (at < upper)).all(axis=1)
+        low, high = lower[inside].max(axis=0), upper[inside].min(axis=0) - 1
+        target[columns] = np.minimum(np.maximum(cells[columns], low), high)
+        return target
 
     def _fresh(self, count: int) -> list[int]:
         self._count += count

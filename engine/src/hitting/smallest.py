@@ -297,7 +297,9 @@ class _Search:
             if verdict.holds:
                 self._accept(members, verdict)
             elif verdict.holds is False:
-                self._dig(members | self._learn(verdict))
+                learnt = self._learn(verdict)
+                if self.smaller is None:
+                    self._dig(members | learnt)
             elif members == nearest and self.predicate.meter.exhausted() is None:
                 self._give_up(members)
 
