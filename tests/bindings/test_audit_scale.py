@@ -258,13 +258,22 @@ def test_dask_will_do(path: Path) -> None:
     "WHYPROOF_TEST_RAY" not in os.environ,
     reason="Ray starts a fleet of processes and writes into the home; set WHYPROOF_TEST_RAY=1",
 )
-def test_ray_will_do(path: Path) -> None:
+def test_ray_will_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     with on_ray("local", 2) as runner:
         audit_rows(BruteExplainer(), ROWS, path, runner=runner)
         assert whole(path)
         killed = audit_rows(Crashing(), ROWS, path.with_name("crash.db"), runner=runner)
         assert killed.failed == BAD_ROWS
+
+
+def test_mpi_will_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mpi4py.futures", exc_type=(ImportError, RuntimeError))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with on_mpi(2) as runner:
+        audit_rows(BruteExplainer(), ROWS, path, runner=runner)
+    assert whole(path)
 
 
 def test_slurm_jobs_will_do_on_this_machine(

@@ -166,11 +166,17 @@ def on_mpi(jobs: int = 0) -> Generator[OnExecutor]:
     ------
     MissingExtraError
         Without mpi4py.
+    InputError
+        Without an MPI library.
     """
     try:
         from mpi4py import futures
-    except (ImportError, RuntimeError) as error:
+    except ImportError as error:
         raise MissingExtraError("mpi4py", "mpi", "work on the processes of an MPI job") from error
+    except RuntimeError as error:
+        raise InputError(
+            f"mpi4py finds no MPI library: {_short(error)}; install one, such as MPICH or Open MPI"
+        ) from error
     pool: Any = futures.MPIPoolExecutor
     with pool(jobs or None) as executor:
         executor.bootup()
