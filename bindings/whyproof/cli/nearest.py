@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whyproof.engine.budget import Budget
 from whyproof.engine.classifier import Classifier
@@ -13,7 +14,15 @@ from .output import json_line, line, paragraph
 from .recourse_options import RecourseRequest
 from .request import row_numbers
 
+if TYPE_CHECKING:
+    from whyproof.encodings.recourse.bisection import BisectionSearch
+
+    from .request import Subject
+
 __all__ = ["nearest_command", "nearest_rows_command"]
+
+_MANY = 40
+"""So many changes are not written out."""
 
 
 def nearest_command(
@@ -34,7 +43,13 @@ def nearest_command(
 
     if k < 1:
         raise InputError(f"-k is a positive number, found {k}")
-    subject, search = request.open()
+    subject = request.request.open()
+    other = request.open_other(subject)
+    if other is not None:
+        if k != 1 or certify is not None:
+            raise InputError("--k and --certify are for tree ensembles")
+        return _other_model(subject, other, row, seconds, as_json=as_json)
+    subject, search = request.open(subject)
     instance = subject.instance(row)
     meter = Budget(seconds=seconds).start()
     space, distance = search.space, search.distance
@@ -77,6 +92,31 @@ def _label(model: Classifier, outcome: float) -> object:
 
 def _nth(number: int) -> str:
     return {2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def _other_model(
+    subject: Subject, search: BisectionSearch, row: int, seconds: float | None, *, as_json: bool
+) -> int:
+    """Answer about a model that is no tree ensemble."""
+    from whyproof.encodings.recourse.answer import NearestStatus
+    from whyproof.recourse.answers import nearest_as_json, nearest_in_words
+
+    instance, model = subject.instance(row), subject.model
+    found = search.nearest(instance, budget=Budget(seconds=seconds))
+    labels = [_label(model, outcome) for outcome in found.outcomes]
+    predicted = _label(model, float(model.predict(instance[None])[0]))
+    if as_json:
+        head = {"row": row, "number": 1, "prediction": predicted}
+        json_line({**head, **nearest_as_json(search.space, search.distance, found, labels)})
+    else:
+        line(f"Row {row}: the model says {predicted}.")
+        if len(found.moved) > _MANY:
+            line(f"A change of {len(found.moved)} features flips it to {labels[0]}.")
+            line(f"(linf distance {found.distance:.6g}; none is nearer than {found.bound:.6g})")
+        else:
+            paragraph(nearest_in_words(search.space, search.distance, found, labels))
+    open_ones = (NearestStatus.UNKNOWN, NearestStatus.BEST_SO_FAR)
+    return PARTIAL if found.status in open_ones else ANSWERED
 
 
 def nearest_rows_command(

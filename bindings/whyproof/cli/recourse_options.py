@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from whyproof.engine.errors import DataError, InputError
+from whyproof.engine.errors import DataError, InputError, UnsupportedError
 from whyproof.engine.names import did_you_mean
 
 from .request import Request, Subject
 
 if TYPE_CHECKING:
+    from whyproof.encodings.recourse.bisection import BisectionSearch
     from whyproof.encodings.recourse.nearest import NearestSearch
     from whyproof.encodings.recourse.plausible import Floor, SeenTogether
     from whyproof.engine.classifier import Classifier
@@ -43,8 +44,13 @@ class RecourseRequest:
     seen: Sequence[str] = ()
     support: float | None = None
 
-    def open(self) -> tuple[Subject, NearestSearch]:
+    def open(self, subject: Subject | None = None) -> tuple[Subject, NearestSearch]:
         """Read the files and make the search.
+
+        Parameters
+        ----------
+        subject
+            What was read already.
 
         Raises
         ------
@@ -55,13 +61,14 @@ class RecourseRequest:
         from whyproof.encodings.recourse.actions import Actions
         from whyproof.encodings.recourse.distance import NORMS, SCALES, Distance
         from whyproof.encodings.recourse.nearest import NearestSearch
+        from whyproof.encodings.trees.ensemble import TreeEnsemble
         from whyproof.models import load_model
 
         if self.norm not in NORMS:
             raise InputError(f"--norm is one of {', '.join(NORMS)}, found {self.norm!r}")
         if self.scale not in SCALES:
             raise InputError(f"--scale is one of {', '.join(SCALES)}, found {self.scale!r}")
-        subject = self.request.open()
+        subject = subject or self.request.open()
         space = subject.explainer.space
         points = subject.table.points(space)
         distance = Distance.of(
@@ -79,6 +86,11 @@ class RecourseRequest:
             steps=steps,
             within={n: _range(v, "--within") for n, v in _pairs(self.within, "--within")},
         )
+        if not isinstance(subject.model.structure, TreeEnsemble):
+            raise UnsupportedError(
+                "this model is no tree ensemble: its nearest change is found with --norm linf and "
+                "without rules about features"
+            )
         models: list[Classifier] = [subject.model]
         for path in self.models:
             more = load_model(path)
@@ -102,6 +114,42 @@ class RecourseRequest:
             at_least=math.ceil(self.share * len(models) - 1e-9),
         )
         return subject, search
+
+    def open_other(self, subject: Subject) -> BisectionSearch | None:
+        """Return the search for a model that is no tree ensemble; `None` for one that is.
+
+        Raises
+        ------
+        UnsupportedError
+            For rules and distances that such a search does not know.
+        """
+        from whyproof.encodings.oracles import prepare_oracles
+        from whyproof.encodings.recourse.bisection import BisectionSearch
+        from whyproof.encodings.recourse.distance import SCALES, Distance
+        from whyproof.encodings.trees.ensemble import TreeEnsemble
+
+        model, space = subject.model, subject.explainer.space
+        if isinstance(model.structure, TreeEnsemble):
+            return None
+        given = (self.up, self.down, self.step, self.within, self.models, self.seen, self.support)
+        if self.scale not in SCALES:
+            raise InputError(f"--scale is one of {', '.join(SCALES)}, found {self.scale!r}")
+        if self.norm != "linf" or any(given):
+            raise UnsupportedError(
+                "this model is no tree ensemble: its nearest change is found with --norm linf and "
+                "without rules about features other than --immutable and --rules"
+            )
+        distance = Distance.of(
+            space,
+            "linf",
+            weights=None if self.weights is None else read_weights(self.weights, space),
+            scale=self.scale,
+            data=None if self.scale == "none" else subject.table.points(space),
+        )
+        question = subject.explainer.question
+        return BisectionSearch(
+            model, space, prepare_oracles(model.structure, space), distance, question=question
+        )
 
     def _floors(self, subject: Subject, points: Points) -> list[Floor]:
         from whyproof.encodings.recourse.plausible import Floor, leaf_density
