@@ -206,7 +206,8 @@ def _write(request: CounterfactualRequest, search: PlausibleSearch, found: Count
 
 
 def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:
-    target = found.classes[found.target]
+    label = found.classes[found.target]
+    target = label if isinstance(label, str) and not label.isdigit() else f"class {label}"
     if found.skipped:
         line(f"{_count(len(found.skipped), 'row')} already {target}: skipped.")
     if not len(found):

@@ -32,7 +32,7 @@ _MOST_ROWS = 60
 _MOST_LINES = 14
 _WORDS = {
     Outcome.FOUND: "found",
-    Outcome.MENDED: "found, after steps on the lattice",
+    Outcome.MENDED: "found, after steps of its own",
     Outcome.EXACT: "found by exact search",
     Outcome.IMPOSSIBLE: "proved impossible",
     Outcome.NOT_FOUND: "none found",
@@ -76,7 +76,8 @@ def cards_page(found: Counterfactuals, title: str = "") -> str:
     title
         Heading; made from level and class by default.
     """
-    target = shown(found.classes[found.target])
+    label = found.classes[found.target]
+    target = label if isinstance(label, str) and not label.isdigit() else f"class {shown(label)}"
     heading = {
         "local": f"Ways to {target}, one by one",
         "group": f"{found.n_groups} ways to {target}",

@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     FOUND = "found"
     """The search ended at a point that the real model confirms."""
     MENDED = "mended"
-    """Rounding broke it; single steps on the lattice led to a point that is confirmed."""
+    """The shared shift or rounding left it; steps of its own led to a point that is confirmed."""
     EXACT = "exact"
     """An exact oracle named a point that is confirmed."""
     IMPOSSIBLE = "impossible"

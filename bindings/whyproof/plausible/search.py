@@ -396,6 +396,8 @@ class _Run:
                     device=device,
                     confirm=self._confirm,
                 )
+        if self.level != "local" and self.settings.repair != "none":
+            self._alone(points)
         self._lap("mend")
         admissible = search.reach.admissible(self.rows, points)
         valid = self._confirm(points) & admissible
@@ -437,6 +439,25 @@ class _Run:
             search.notes,
             self.seconds,
         )
+
+    def _alone(self, points: Array) -> None:
+        """Let rows that no shared shift serves look for a point of their own."""
+        good = self._confirm(points) & self.search.reach.admissible(self.rows, points)
+        few = np.flatnonzero(~good)
+        for part in batches(len(few), self.settings.batch):
+            chosen = few[part]
+            how = replace(Settings.local(), margin=self.settings.margin, seed=self.settings.seed)
+            origin, bounds = self._prepared(self.rows[chosen])
+            found = descend_rows(self.landscape, bounds, origin, how)
+            lattice = Lattice(self.search.reach, self.search.scale, self.rows[chosen])
+            points[chosen] = mend(
+                self.landscape,
+                lattice,
+                lattice.points(found),
+                how,
+                device=self.search.device,
+                confirm=self._confirm,
+            )
 
     def _repair(self, points: Array, outcomes: list[Outcome], reasons: dict[int, str]) -> None:
         """Ask the exact oracle about rows that are still open."""
