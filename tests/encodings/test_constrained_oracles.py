@@ -127,7 +127,7 @@ def _tree(dice: Dice, n: int, outputs: int) -> Tree:
     return Tree(column, boundary, left, right, rng.random(15) < 0.5, values)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(constrained(random_ensembles.problems()), st.data())
 def test_odd_trees_under_constraints_agree_with_brute_force(
     problem: ExplanationProblem, data: st.DataObject
@@ -136,7 +136,7 @@ def test_odd_trees_under_constraints_agree_with_brute_force(
     check_trees(problem, [free], data.draw(st.sampled_from([None, *Kind])))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_trees_under_constraints_agree_with_brute_force(seed: int) -> None:
     problem = tree_problem(seed)
     n = problem.space.n_features
@@ -198,7 +198,7 @@ def _term(dice: Dice, column: int, outputs: int) -> ColumnTerm:
     return ColumnTerm(column, lower, upper, coefficients, float(rng.uniform(-1, 1)))
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(60))
 def test_additive_models_under_constraints_agree_with_brute_force(seed: int) -> None:
     problem = additive_problem(seed)
     n = problem.space.n_features
@@ -226,7 +226,7 @@ def circuit_or_graph(draw: st.DrawFn) -> ExplanationProblem:
     return biting(draw, draw(draw(kind)))
 
 
-@settings(max_examples=50)
+@settings(max_examples=35)
 @given(circuit_or_graph(), st.data())
 def test_circuits_and_graphs_under_constraints_agree_with_brute_force(
     problem: ExplanationProblem, data: st.DataObject
