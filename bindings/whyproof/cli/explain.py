@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whyproof.engine.answers import Entailed
-from whyproof.engine.budget import Budget, Meter
+from whyproof.engine.budget import Budget
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.pictures import draw_explanation, draw_found
@@ -97,7 +97,7 @@ def enumerate_command(
         must_not_contain=subject.features(must_not_contain),
         budget=Budget(seconds=seconds, count=limit),
     )
-    oracle = explainer.oracle(problem)
+    oracle, meter = explainer.oracle(problem), Budget(seconds=seconds).start()
     counts = dict.fromkeys(Kind, 0)
     if not as_json:
         line(f"Row {row}: the model says {problem.label}.")
@@ -105,7 +105,7 @@ def enumerate_command(
     kept: list[Explanation] = []
     try:
         for explanation in enumeration:
-            found = explainer.completed(explanation, oracle, Meter())
+            found = explainer.completed(explanation, oracle, meter)
             kept.append(found)
             counts[found.kind] += 1
             if as_json:

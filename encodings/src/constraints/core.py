@@ -38,7 +38,7 @@ def with_constraint_core(
     problem, evidence = explanation.problem, explanation.evidence
     if explanation.kind is not Kind.AXP or not isinstance(evidence, Entailed):
         return explanation
-    if not problem.space.constraints:
+    if not problem.space.constraints or meter.exhausted() is not None:
         return explanation
     free = problem.universe - explanation.members
 
