@@ -63,6 +63,10 @@ class Explainer:
         What counts as a change; any other class by default.  Regressors need one.
     strategy
         How weak explanations are shrunk; a name in `whyproof.engine.minimal.STRATEGIES`.
+    encoding
+        How tree ensembles are decided: ``"search"`` (the fast one), ``"clauses"`` (one
+        satisfiability check for all rival classes at once), ``"program"`` (mixed-integer,
+        by HiGHS) or ``"gurobi"``.
 
     Raises
     ------
@@ -89,6 +93,7 @@ class Explainer:
         region: Region | None = None,
         question: Question | None = None,
         strategy: str = "witness",
+        encoding: str = "search",
     ) -> None:
         strategy_named(strategy)
         self.model = model
@@ -96,6 +101,7 @@ class Explainer:
         self.region = region or Region.everywhere()
         self.question = question or AnyOther()
         self.strategy = strategy
+        self.encoding = encoding
         self._oracles: OracleFactory | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -118,7 +124,7 @@ class Explainer:
         if self._oracles is None:
             # Constraints change what an oracle is asked, not what is compiled for it.
             plain = replace(self.space, constraints=())
-            self._oracles = prepare_oracles(self.model.structure, plain)
+            self._oracles = prepare_oracles(self.model.structure, plain, self.encoding)
         return under_constraints(problem, self._oracles)
 
     def explain(

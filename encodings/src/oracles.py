@@ -33,10 +33,9 @@ from .neighbours.oracle import NeighbourOracle
 from .networks.graph import NetworkGraph
 from .trees.boxes import LeafBoxes
 from .trees.constrained import ConstrainedTreeOracle
+from .trees.encodings import tree_oracles
 from .trees.ensemble import TreeEnsemble
 from .trees.oracle import TreeOracle
-from .trees.program import TreeProgram
-from .trees.votes import TreeVoteOracle, counts_votes
 
 __all__ = ["OracleFactory", "prepare_oracles", "under_constraints"]
 
@@ -44,7 +43,9 @@ OracleFactory: TypeAlias = Callable[[ExplanationProblem], Oracle]
 """Makes the oracle of one problem."""
 
 
-def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
+def prepare_oracles(
+    structure: object, space: FeatureSpace, encoding: str = "search"
+) -> OracleFactory:
     """Compile a model for exact answers over a space.
 
     Parameters
@@ -53,15 +54,19 @@ def prepare_oracles(structure: object, space: FeatureSpace) -> OracleFactory:
         What encoders read: `Classifier.structure`.
     space
         The model's inputs.
+    encoding
+        For tree ensembles, which of `TREE_ENCODINGS`; all other models have one.
 
     Raises
     ------
+    InputError
+        For an unknown encoding.
     UnsupportedError
-        If there is no oracle for such a model.
+        If there is no oracle for such a model, or not this encoding.
     DataError
         If the space does not fit the model.
     """
-    plain = _prepared(structure, space)
+    plain = _prepared(structure, space, encoding)
     if not space.constraints:
         return plain
     return lambda problem: under_constraints(problem, plain)
@@ -107,16 +112,19 @@ def _exact(problem: ExplanationProblem, plain: Oracle) -> ExactUnderConstraints 
     return None
 
 
-def _prepared(structure: object, space: FeatureSpace) -> OracleFactory:
+def _prepared(structure: object, space: FeatureSpace, encoding: str) -> OracleFactory:
     """Compile a model for answers that know no constraints."""
     if isinstance(structure, TreeEnsemble):
-        if len(structure.trees) == 1 and not space.constraints:
+        single = len(structure.trees) == 1 and not space.constraints
+        if single and encoding == "search":
             leaves = LeafBoxes.of(structure, space)
             return lambda problem: SingleTreeOracle(problem, leaves)
-        program = TreeProgram(LeafBoxes.of(structure, space))
-        if structure.n_outputs == 2 and counts_votes(program.boxes):
-            return lambda problem: TreeVoteOracle(problem, program)
-        return lambda problem: TreeOracle(problem, program)
+        return tree_oracles(structure, space, encoding)
+    if encoding != "search":
+        raise UnsupportedError(
+            f"the encoding {encoding!r} is for tree ensembles; leave it out for a model of type "
+            f"{type(structure).__name__}"
+        )
     if isinstance(structure, AdditiveModel):
         pieces = Pieces.of(structure, space)
         return lambda problem: AdditiveOracle(problem, pieces)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_ensembles import RunningModel, every_point, problems
 
-from whyproof.encodings.oracles import prepare_oracles
 from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.encodings import tree_oracles
 from whyproof.encodings.trees.ensemble import DecisionRule, TreeEnsemble
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.encodings.trees.votes import TreeVoteOracle, counts_votes
@@ -117,14 +117,14 @@ def test_only_forests_that_vote_are_counted() -> None:
     @settings(max_examples=25, deadline=None, database=None)
     def others(problem: ExplanationProblem) -> None:
         structure = problem.classifier.structure
-        oracle = prepare_oracles(structure, problem.space)(problem)
+        oracle = tree_oracles(structure, problem.space)(problem)
         counted = counts_votes(LeafBoxes.of(structure, problem.space))
         assert isinstance(oracle, TreeVoteOracle) == (counted and structure.n_outputs == 2)
 
     @given(elections())
     @settings(max_examples=25, deadline=None, database=None)
     def voting(problem: ExplanationProblem) -> None:
-        kinds.add(type(prepare_oracles(problem.classifier.structure, problem.space)(problem)))
+        kinds.add(type(tree_oracles(problem.classifier.structure, problem.space)(problem)))
 
     others()
     voting()
