@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.networks.spaces import ImageLayout, flat_space, image_space
+from whyproof.engine.domain import Real
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.names import did_you_mean
 from whyproof.engine.space import FeatureSpace
@@ -64,7 +65,7 @@ def read_images(
                 f"{table.source} has {table.n_columns} columns, the network takes "
                 f"{network.n_columns} numbers (shape {network.input_shape})"
             )
-        return table
+        return table if _usual(network) == "values" else table.renamed(_names(network))
     content = _opened(Path(path))
     labels: npt.NDArray[Any] | None = None
     if isinstance(content, np.ndarray):
@@ -118,7 +119,10 @@ def network_space(
         raise InputError(f"no features {features!r}; known are {FEATURES}")
     if kind == "values":
         low, high = domain or (-np.inf, np.inf)
-        return flat_space(network.n_columns, lower=low, upper=high)
+        if table is None or not table.has_names:
+            return flat_space(network.n_columns, lower=low, upper=high)
+        inputs = Real(lower=low, upper=high)
+        return FeatureSpace.of(table.names, dict.fromkeys(table.names, inputs))
     if kind == "cells" and not (size.isdigit() and int(size) > 0):
         raise InputError(f"--features {features!r}: write cells:4 for blocks of 4 by 4 pixels")
     if domain is None:

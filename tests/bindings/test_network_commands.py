@@ -180,3 +180,21 @@ def test_groups_and_channels_share_out_the_columns() -> None:
             image_space((1, 1, 2, 2), groups=groups)
     with pytest.raises(DataError):
         image_space((1, 1, 2, 2), groups={"a": [0]}, cell=2)
+
+
+def test_tables_of_numbers_keep_their_names(tmp_path: Path, capsys: Out) -> None:
+    """Inputs that are no image: columns by position, called as the table calls them."""
+    weight = onnx.numpy_helper.from_array(np.array([[1.0, -1.0], [0.0, 0.0]], np.float32), "w")
+    net = saved(tmp_path / "two.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], weight)
+    table = tmp_path / "rows.csv"
+    table.write_text("speed,angle\n0.5,0.1\n")
+    command = ["explain", str(net), str(table), "--row", "0", "--epsilon", "0.9", "--kind", "axp"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["features"] == ["speed"]
+
+
+def test_the_second_version_of_vnnlib_is_named(tmp_path: Path, capsys: Out) -> None:
+    spec = tmp_path / "two.vnnlib"
+    spec.write_text("(vnnlib-version <2.0>)\n(declare-network N)")
+    assert main(["verify", str(tiny_network(tmp_path / "n.onnx")), str(spec)]) == 2
+    assert "VNN-LIB 2.0" in capsys.readouterr().err

@@ -110,6 +110,11 @@ def read_vnnlib(path: str | Path, n_inputs: int, n_outputs: int) -> list[BoxQuer
                 declared[kind] = max(declared[kind], int(index) + 1)
             case ["assert", formula]:
                 cases = _product(cases, _normal(formula, place, line), place, line)
+            case ["vnnlib-version", *_] | ["declare-network", *_]:
+                raise UnsupportedError(
+                    f"{place}, line {line}: this is VNN-LIB 2.0; write it as VNN-LIB 1.0 "
+                    "(declare-const X_i, Y_j)"
+                )
             case _:
                 raise ModelError(f"{place}, line {line}: expected declare-const or assert")
     if declared["X"] != n_inputs or declared["Y"] > n_outputs:
