@@ -155,10 +155,10 @@ def _claim(explanation: Explanation, meter: Meter) -> dict[str, object]:
 
 
 def _witnesses(oracle: NetworkOracle, explanation: Explanation) -> dict[int, Counterexample]:
-    """Return a witness for each member that has one, asking again where none was kept."""
+    """Return a witness for each member that is not open, asking again where none was kept."""
     free = explanation.problem.universe - explanation.members
     found: dict[int, Counterexample] = {}
-    for member in explanation.members:
+    for member in explanation.members - explanation.open:
         answer = explanation.necessity.get(member)
         if not (isinstance(answer, Counterexample) and answer.moved <= free | {member}):
             answer = oracle.settle(free | {member}, 2.0)
