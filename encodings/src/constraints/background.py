@@ -98,8 +98,9 @@ class Background:
     ...     linear(space, {"paid": 1, "due": -1}, "<=", 0)])
     >>> known.solve({1: Values.at_most(3.0)}, np.array([5.0, 9.0]), Meter())
     Found(values={0: 3.0, 1: 3.0})
-    >>> known.solve({0: Values.at_least(4.0), 1: Values.at_most(3.0)}, np.zeros(2), Meter())
-    Clash(edges=frozenset({...}), constraints=frozenset({0}), extra=frozenset())
+    >>> known.solve({0: Values.at_least(4.0), 1: Values.at_most(3.0)}, np.zeros(2), Meter()) == (
+    ...     Clash(frozenset({("lower", 0), ("upper", 1)}), frozenset({0})))
+    True
     """
 
     def __init__(

@@ -45,13 +45,13 @@ def constrained(space: FeatureSpace, constraints: Iterable[AnyConstraint]) -> Fe
     --------
     >>> from .constraint import linear
     >>> space = FeatureSpace.of(["paid", "due"])
-    >>> rules = [linear(space, {"paid": 1, "due": -1}, "<", 0, name="paid first"),
+    >>> rules = [linear(space, {"paid": 1, "due": -1}, "<", 0, name="early"),
     ...          linear(space, {"paid": 1}, "<=", 9),
-    ...          linear(space, {"paid": 1, "due": -1}, ">", 1, name="due first")]
+    ...          linear(space, {"paid": 1, "due": -1}, ">", 1, name="late")]
     >>> constrained(space, rules)
     Traceback (most recent call last):
       ...
-    whyproof.engine.errors.DataError: no row satisfies 'paid first' and 'due first' together; ...
+    whyproof.engine.errors.DataError: no row satisfies 'early' and 'late' together; mend or drop one of them
     """
     found = replace(space, constraints=(*space.constraints, *constraints))
     known = [c for c in found.constraints if isinstance(c, Constraint) and not c.is_transition]

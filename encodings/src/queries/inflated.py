@@ -280,7 +280,8 @@ def in_words(space: FeatureSpace, column: int, values: Values, reach: Values) ->
     if len(values.intervals) > 1:
         parts = [f"[{low:.17g}, {high:.17g}]" for low, high in values.intervals]
         return [f"{name} in {' or '.join([*parts, *unknown])}"]
-    (low, high), (first, last) = values.intervals[0], reach.intervals[0]
+    low, high = values.intervals[0]
+    first, last = min(reach.intervals, default=(low, high))
     tail = " or missing" if values.missing else ""
     if low == high:
         return [f"{name} = {low:.17g}{tail}"]
