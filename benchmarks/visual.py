@@ -7,6 +7,7 @@ The bridge comes from ``whyproof visual train mnist.npz --out FILE``; DIR holds 
 of `benchmarks.visual_nets`, which are trained there if they are missing.  Parts:
 
 flips     the table of conditions: guidance, region, area, start, steps, scale
+retries   more draws of noise, more steps, more strength
 judges    whether other networks agree, against projected gradients of equal change
 curve     the same over the training's snapshots
 speed     processor time and memory over batch sizes
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from benchmarks.machine import data_folder, describe_machine, merge_result
 from benchmarks.visual_nets import prepare
@@ -52,7 +54,7 @@ from whyproof.visual.metrics.features import (
 )
 from whyproof.visual.metrics.flips import summarise
 from whyproof.visual.oracle import GeneratorOracle, image_problem
-from whyproof.visual.pixels import Pixels
+from whyproof.visual.pixels import Pixels, as_signed, rounded
 from whyproof.visual.regions.attribution import attribution
 from whyproof.visual.regions.choice import best_cells, complements, random_cells
 from whyproof.visual.regions.symbolic import RegionSearch
@@ -65,7 +67,7 @@ PAIRS = np.array([6, 7, 3, 8, 9, 6, 5, 9, 3, 4])
 """The class that each digit is turned into."""
 GRID = Grid(28, 28, 4)
 SEED = 0
-EVERY, SOME = 300, 100
+EVERY, SOME = 300, 60
 """Images for the conditions with a target, and for the others."""
 Regions = npt.NDArray[np.bool_]
 
@@ -84,14 +86,20 @@ class Bench:
     data: dict[str, npt.NDArray[np.uint8]]
     snapshots: Path | None
     short: bool = False
+    keep: Callable[[list[dict[str, object]]], None] = lambda rows: None
+    """Told of the rows so far, so that a run that is cut short leaves what it measured."""
     maps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def regions(self, area: float = 0.3, method: str = "integrated gradients") -> Regions:
         """Return attribution regions of the predicted classes."""
         if method not in self.maps:
-            self.maps[method] = attribution(
-                self.classifier, self.images, self.labels, method=method, seed=SEED
-            )
+            kept = self.nets / f"{method.replace(' ', '-')}-{len(self.images)}.npy"
+            if not kept.exists():
+                found = attribution(
+                    self.classifier, self.images, self.labels, method=method, seed=SEED
+                )
+                np.save(kept, found)
+            self.maps[method] = np.load(kept)
         return best_cells(self.maps[method], GRID, area)
 
     def painted(
@@ -153,6 +161,7 @@ def flips(bench: Bench) -> dict[str, object]:
                 "region_share": mean_of(regions.mean(axis=(1, 2))),
             }
         )
+        bench.keep(rows)
         print(rows[-1], flush=True)
 
     def go(
@@ -173,7 +182,6 @@ def flips(bench: Bench) -> dict[str, object]:
     go("random cells", chance, EVERY)
     if bench.short:
         return {"images": len(bench.images), "rows": rows}
-    go("base, ladder of scales", main, EVERY, Attempts(seed=SEED))
     go("no guidance, from the far end", main, scale=0.0, start_step=1000)
     go("complement of attribution", complements(main))
     for method in ("saliency", "grad-cam", "occlusion"):
@@ -206,6 +214,27 @@ def flips(bench: Bench) -> dict[str, object]:
             reached=mean_of(outcome == bench.targets),
             changed=mean_of(outcome != bench.labels),
         )
+    return {"images": len(bench.images), "rows": rows}
+
+
+def retries(bench: Bench) -> dict[str, object]:
+    """Measure what more draws, more steps and more strength do to the conditions with a target."""
+    main, chance = bench.regions(), random_cells(len(bench.images), GRID, 0.3, SEED)
+    four = Attempts((1.0,), 4, SEED)
+    rows: list[dict[str, object]] = []
+    for name, regions, attempts, options in (
+        ("attribution, four draws", main, four, {}),
+        ("random cells, four draws", chance, four, {}),
+        ("attribution, ladder of scales", main, Attempts(seed=SEED), {}),
+        ("attribution, 50 steps", main, None, {"steps": 50}),
+    ):
+        found, cost = bench.painted(regions, attempts=attempts, **options)  # type: ignore[arg-type]
+        told = summarise(found).as_json()
+        images = np.stack([r.image for r in found])
+        rows.append({"condition": name, "cpu_ms": round(cost, 2), **told})
+        rows[-1] |= agreement(bench, images)
+        bench.keep(rows)
+        print(rows[-1], flush=True)
     return {"images": len(bench.images), "rows": rows}
 
 
@@ -257,7 +286,8 @@ def judges(bench: Bench) -> dict[str, object]:
                     "p_two_sided": round(sign_test(won, lost), 5),
                 }
             rows.append(row)
-            print(row, flush=True)
+            bench.keep(rows)
+        print(row, flush=True)
     return {"images": len(bench.images), "rows": rows}
 
 
@@ -265,21 +295,22 @@ def attack_of_change(
     bench: Bench, regions: Regions, wanted: npt.NDArray[np.float64], size: float
 ) -> Pixels:
     """Return attacks stopped, image by image, when they have changed as much as is wanted."""
-    current, result = bench.images, bench.images.copy()
-    done = np.zeros(len(result), dtype=np.bool_)
-    for steps in range(1, 201):
-        # From the start each time: rounding between steps would hold small ones back.
-        if steps > 40 and steps % 5:
-            continue
-        current = gradient_attack(
-            bench.classifier, bench.images, regions, bench.targets, steps=steps, size=size
-        )
-        reached = (change_in(current, bench.images, regions) >= wanted) & ~done
-        result[reached] = current[reached]
+    result, done = bench.images.copy(), np.zeros(len(bench.images), dtype=np.bool_)
+    start = as_signed(bench.images)
+    current, free = start, torch.from_numpy(regions)[:, None]
+    targets = torch.from_numpy(bench.targets)[:, None]
+    for _ in range(200):
+        origin = current.detach().requires_grad_()
+        likely = functional.log_softmax(bench.classifier.logits((origin + 1) / 2), dim=1)
+        (gradient,) = torch.autograd.grad(likely.gather(1, targets).sum(), origin)
+        current = (current + size * gradient.sign() * free).clamp(-1, 1)
+        images = rounded(current, bench.images, regions)
+        reached = (change_in(images, bench.images, regions) >= wanted) & ~done
+        result[reached] = images[reached]
         done |= reached
         if done.all():
             break
-    result[~done] = current[~done]
+    result[~done] = images[~done]
     return result
 
 
@@ -312,6 +343,7 @@ def curve(bench: Bench) -> dict[str, object]:
                 told[judge_name] = mean_of(agrees[reached]) if reached.any() else None
             row[name] = told
         rows.append(row)
+        bench.keep(rows)
         print(row, flush=True)
     return {"images": count, "rows": rows}
 
@@ -326,6 +358,7 @@ def speed(bench: Bench) -> dict[str, object]:
         rows.append(
             {"batch": batch, "cpu_ms_per_image": round(cost, 2), "peak_grew_mb": peak() - before}
         )
+        bench.keep(rows)
         print(rows[-1], flush=True)
     grew = sum(row["peak_grew_mb"] for row in rows[-2:])
     return {"steps": 25, "rows": rows, "megabytes_per_image": round(grew / (256 - 64), 2)}
@@ -386,6 +419,7 @@ def exact(bench: Bench) -> dict[str, object]:
         row["outside"] = max(r.outside for r in found)
         row["cpu_seconds_per_image"] = {k: round(v / len(images), 4) for k, v in cost.items()}
         rows.append(row)
+        bench.keep(rows)
         print(row, flush=True)
     return {"rows": rows}
 
@@ -477,6 +511,7 @@ def peak() -> float:
 PARTS: dict[str, Callable[[Bench], dict[str, object]]] = {
     "speed": speed,
     "flips": flips,
+    "retries": retries,
     "judges": judges,
     "curve": curve,
     "exact": exact,
@@ -529,9 +564,14 @@ def main() -> None:
     }
     for name in told.part or [p for p in PARTS if p != "curve" or told.snapshots]:
         began = time.process_time()
+
+        def keep(rows: list[dict[str, object]], name: str = name) -> None:
+            merge_result(told.out, name, {**about, "complete": False, "rows": rows})
+
+        bench.keep = keep
         result = PARTS[name](bench)
         spent = round(time.process_time() - began, 1)
-        merge_result(told.out, name, {**about, "cpu_seconds": spent, **result})
+        merge_result(told.out, name, {**about, "complete": True, "cpu_seconds": spent, **result})
 
 
 if __name__ == "__main__":

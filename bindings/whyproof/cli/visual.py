@@ -33,6 +33,7 @@ def train_command(
     noisy: bool,
     cell: int,
     checkpoint: Path | None,
+    snapshots: Path | None,
     every: int,
     as_json: bool,
 ) -> int:
@@ -74,6 +75,7 @@ def train_command(
         options,
         network=SmallUNetShape(channels=channels, width=width),
         checkpoint=checkpoint,
+        snapshots=snapshots,
         every=every,
         report=report,
     )

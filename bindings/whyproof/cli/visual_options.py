@@ -46,6 +46,10 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="State to go on from.", metavar="FILE")
     ] = None,
+    snapshots: Annotated[
+        Path | None,
+        typer.Option("--snapshots", help="Keep the weights of every report here.", metavar="DIR"),
+    ] = None,
     every: Annotated[
         int, typer.Option("--every", help="Iterations between reports.", metavar="N", min=1)
     ] = 500,
@@ -65,6 +69,7 @@ def train(
         noisy=noisy,
         cell=cell,
         checkpoint=checkpoint,
+        snapshots=snapshots,
         every=every,
         as_json=json,
     )

@@ -55,7 +55,7 @@ class TrainingOptions:
         Side in pixels of the cells that masks are made of.
     """
 
-    iterations: int = 8000
+    iterations: int = 9000
     batch: int = 48
     learning_rate: float = 2e-3
     average: float = 0.998
