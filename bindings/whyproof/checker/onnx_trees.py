@@ -1,4 +1,4 @@
-"""ONNX files with one tree ensemble of ``ai.onnx.ml`` versions 1 to 4, read by the checker.
+"""ONNX files with one tree ensemble of ``ai.onnx.ml``, read by the checker.
 
 Two classes with the weights of one: class 1 where the sum is above zero, or above one half
 if no weight is negative.  More classes: the first largest sum.
@@ -6,11 +6,12 @@ if no weight is negative.  More classes: the first largest sum.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from .model import Branch, Leaf, Node, Precision, Rule, Test, TreeModel, next_above, round_to
+from .model import Leaf, Node, Precision, Rule, TreeModel
+from .onnx_branch import branch
+from .onnx_five import read_onnx_five
 from .refusal import Refused
 
 __all__ = ["read_onnx"]
@@ -23,14 +24,16 @@ def read_onnx(payload: bytes, n_columns: int) -> TreeModel:
     try:
         graph = onnx.load_model_from_string(payload).graph
         nodes = [n for n in graph.node if n.op_type.startswith("TreeEnsemble")]
-        if len(nodes) != 1 or nodes[0].op_type == "TreeEnsemble":
-            raise Refused("the checker reads ONNX files with one tree ensemble, versions 1 to 4")
+        if len(nodes) != 1:
+            raise Refused("the checker reads ONNX files with one tree ensemble")
         given = {a.name: onnx.helper.get_attribute_value(a) for a in nodes[0].attribute}
         types = {i.type.tensor_type.elem_type for i in graph.input}
         precisions: dict[int, Precision] = {1: "float32", 11: "float64"}
         precision = precisions.get(types.pop()) if len(types) == 1 else None
         if precision is None:
             raise Refused("the checker reads ONNX files whose inputs are all float or double")
+        if nodes[0].op_type == "TreeEnsemble":
+            return read_onnx_five(graph, nodes[0], given, n_columns, precision)
         if nodes[0].op_type == "TreeEnsembleRegressor":
             return _regressor(graph, nodes[0], given, n_columns, precision)
         return _classifier(given, n_columns, precision)
@@ -166,32 +169,7 @@ def _trees(
             no = place[tree, given["nodes_falsenodeids"][row]]
             column = int(given["nodes_featureids"][row])
             nodes.append(
-                _branch(mode, column, splits[row], bool(tracks[row] == 1), yes, no, precision)
+                branch(mode, column, splits[row], bool(tracks[row] == 1), yes, no, precision)
             )
         made.append(tuple(nodes))
     return tuple(made)
-
-
-def _branch(
-    mode: str, column: int, split: float, tracks: bool, yes: int, no: int, precision: Precision
-) -> Branch:
-    """Turn any comparison into "below", for values on the grid of the input type."""
-    if mode in ("EQ", "NEQ"):
-        if split != int(split):
-            raise Refused("the model tests for equality with a number that is not whole")
-        if mode == "EQ":
-            return Branch(Test(column, codes=frozenset({int(split)}), missing=tracks), yes, no)
-        # The missing value differs from everything.
-        return Branch(Test(column, codes=frozenset({int(split)})), no, yes)
-    if math.isinf(split):
-        raise Refused("the checker does not read tests against infinity")
-    if mode in ("LEQ", "GT"):
-        below = next_above(split, precision)
-    elif mode in ("LT", "GTE"):
-        nearest = round_to(split, precision)
-        below = next_above(split, precision) if nearest < split else nearest
-    else:
-        raise Refused(f"the checker does not read tree nodes of mode {mode}")
-    if mode in ("LEQ", "LT"):
-        return Branch(Test(column, below, missing=tracks), yes, no)
-    return Branch(Test(column, below, missing=not tracks), no, yes)
