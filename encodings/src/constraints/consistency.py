@@ -51,7 +51,7 @@ def constrained(space: FeatureSpace, constraints: Iterable[AnyConstraint]) -> Fe
     >>> constrained(space, rules)
     Traceback (most recent call last):
       ...
-    whyproof.engine.errors.DataError: no row satisfies 'early' and 'late' together; mend or drop one of them
+    whyproof.engine.errors.DataError: no row satisfies 'early' and 'late' together; mend one of them
     """
     found = replace(space, constraints=(*space.constraints, *constraints))
     known = [c for c in found.constraints if isinstance(c, Constraint) and not c.is_transition]
@@ -61,7 +61,7 @@ def constrained(space: FeatureSpace, constraints: Iterable[AnyConstraint]) -> Fe
         if len(named) == 1:
             raise DataError(f"no row of the space satisfies the constraint {named[0]}; mend it")
         together = f"{', '.join(named[:-1])} and {named[-1]} together"
-        raise DataError(f"no row satisfies {together}; mend or drop one of them")
+        raise DataError(f"no row satisfies {together}; mend one of them")
     return found
 
 

@@ -219,7 +219,7 @@ class _Inflation:
                 continue
             if values.missing or len(values.intervals) != 1:
                 return None
-            low, high = values.intervals[0]
+            low, high = min(values.intervals)
             lower[column] = max(float(lower[column]), low, -_LARGEST)
             upper[column] = min(float(upper[column]), high)
         return replace(
@@ -280,7 +280,7 @@ def in_words(space: FeatureSpace, column: int, values: Values, reach: Values) ->
     if len(values.intervals) > 1:
         parts = [f"[{low:.17g}, {high:.17g}]" for low, high in values.intervals]
         return [f"{name} in {' or '.join([*parts, *unknown])}"]
-    low, high = values.intervals[0]
+    low, high = min(values.intervals)
     first, last = min(reach.intervals, default=(low, high))
     tail = " or missing" if values.missing else ""
     if low == high:
