@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["PlausibleSearch"]
 
 _MAGNITUDES = tuple(float(f) for f in np.round(np.linspace(0.2, 2.4, 12), 2))
+_INSIDE = 0.45
 _FINE = tuple(float(f) for f in np.round(np.linspace(0.1, 2.6, 26), 2))
 
 
@@ -396,7 +397,7 @@ class _Run:
                     device=device,
                     confirm=self._confirm,
                 )
-        if self.level != "local" and self.settings.repair != "none":
+        if self.settings.repair != "none":
             self._alone(points)
         self._lap("mend")
         admissible = search.reach.admissible(self.rows, points)
@@ -441,23 +442,39 @@ class _Run:
         )
 
     def _alone(self, points: Array) -> None:
-        """Let rows that no shared shift serves look for a point of their own."""
+        """Let rows that are not served yet look for a point of their own, well inside."""
         good = self._confirm(points) & self.search.reach.admissible(self.rows, points)
+        plausible = self.settings.repair == "plausibility" and self.search.density is not None
+        if plausible:
+            good &= self._scores(points)[1]
         few = np.flatnonzero(~good)
+        inside = self.search.landscape(replace(self.settings, aim=_INSIDE if plausible else None))
         for part in batches(len(few), self.settings.batch):
             chosen = few[part]
             how = replace(Settings.local(), margin=self.settings.margin, seed=self.settings.seed)
             origin, bounds = self._prepared(self.rows[chosen])
-            found = descend_rows(self.landscape, bounds, origin, how)
+            found = descend_rows(inside, bounds, origin, how)
             lattice = Lattice(self.search.reach, self.search.scale, self.rows[chosen])
-            points[chosen] = mend(
+            mended = mend(
                 self.landscape,
                 lattice,
                 lattice.points(found),
-                how,
+                replace(how, repair=self.settings.repair),
                 device=self.search.device,
                 confirm=self._confirm,
             )
+            # What is no better than before is not taken.
+            before, after = self._served(points[chosen], chosen), self._served(mended, chosen)
+            better = after > before
+            points[chosen[better]] = mended[better]
+
+    def _served(self, points: Array, rows: npt.NDArray[np.intp]) -> Array:
+        """Return how well points serve rows: 2 if valid, 1 more if plausible as well."""
+        valid = self._confirm(points) & self.search.reach.admissible(self.rows[rows], points)
+        served = 2.0 * valid
+        if self.search.density is not None:
+            served += 1.0 * (valid & self._scores(points)[1])
+        return np.asarray(served, dtype=np.float64)
 
     def _repair(self, points: Array, outcomes: list[Outcome], reasons: dict[int, str]) -> None:
         """Ask the exact oracle about rows that are still open."""
