@@ -141,7 +141,8 @@ def nearest_in_words(
     outcome = " and ".join(dict.fromkeys(shown(label) for label in labels))
     then = f" Then the model says {outcome}." if labels else ""
     if found.status is NearestStatus.OPTIMAL:
-        proof = f"({distance.norm} distance {found.distance:.6g}, proved nearest)"
+        up_to = f" up to {found.gap:.2g}" if found.gap else ""
+        proof = f"({distance.norm} distance {found.distance:.6g}, proved nearest{up_to})"
     else:
         proof = (
             f"({distance.norm} distance {found.distance:.6g}; not proved nearest: none is nearer "

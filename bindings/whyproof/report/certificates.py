@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class PersonCertificates:
     """
 
     def __init__(self, store: Store, model_file: str | Path, *, seconds: float = 30.0) -> None:
-        identity: Mapping[str, Any] = store.identity
+        identity = cast("Mapping[str, Any]", store.identity)
         model = load_model(model_file)
         if model.fingerprint != identity["model"]:
             raise DataError(

@@ -84,7 +84,9 @@ class Nearest:
 
     @property
     def gap(self) -> float:
-        """How much nearer a counterfactual may at most be."""
-        if self.status is NearestStatus.OPTIMAL:
-            return 0.0
-        return max(0.0, self.distance - self.bound) if self.point is not None else math.inf
+        """How much nearer a counterfactual may at most be; zero up to the solver's tolerance."""
+        if self.point is None:
+            return math.inf
+        gap = max(0.0, self.distance - self.bound)
+        within = gap <= 2e-6 * self.distance
+        return 0.0 if within and self.status is not NearestStatus.BEST_SO_FAR else gap

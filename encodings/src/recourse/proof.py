@@ -19,6 +19,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import highspy
 import numpy as np
@@ -261,7 +262,7 @@ class _Relaxation:
         self._high = np.array(model.col_upper_)
         self._ties = program.ties
         self._n_rows = model.num_row_
-        self._highs = highspy.Highs()
+        self._highs: Any = highspy.Highs()  # its stubs lack the rays
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
         self._highs.setOptionValue("presolve", "off")

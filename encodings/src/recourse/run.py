@@ -216,13 +216,14 @@ class Run:
         """Take a point as incumbent if it is one; tell whether it is a counterfactual."""
         if not self._admits(cells, rows):
             return False
-        point: Point | None = self.places.point(cells)
+        point = self.places.point(cells)
         if self.knowledge is not None:
-            point = self.knowledge.settle(self.boxes, self.places, cells, values or {})
-            if point is None or not self.knowledge.holds(point):
+            settled = self.knowledge.settle(self.boxes, self.places, cells, values or {})
+            if settled is None or not self.knowledge.holds(settled):
                 return False
-        outcomes = None if point is None else self.judge.outcomes(point, self.predictions)
-        if point is None or outcomes is None:
+            point = settled
+        outcomes = self.judge.outcomes(point, self.predictions)
+        if outcomes is None:
             return False
         cost = self.judge.distance.exact(self.places.instance, point)
         if self.best is None or cost < self.best[0]:
