@@ -384,3 +384,71 @@ def test_settings_refuse_nonsense() -> None:
         Settings(aim=1.5)
     with pytest.raises(InputError, match="steps must be positive"):
         Settings(steps=0)
+
+
+class _Shifted(torch.nn.Module):
+    """A lazy distribution as zuko has them: a normal one around the class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centre = torch.nn.Parameter(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+
+    def forward(self, context: torch.Tensor) -> torch.distributions.Distribution:
+        normal = torch.distributions.Normal(context @ self.centre, 1.0)
+        return torch.distributions.Independent(normal, 1)
+
+
+def test_a_flow_that_is_called_as_those_of_zuko_is_a_density() -> None:
+    from whyproof.plausible.zuko_flow import ZukoFlow
+
+    density = ZukoFlow(_Shifted(), 2, 2)
+    value, slope = density.fixed(1).value_and_gradient(torch.zeros(1, 2))
+    assert float(value) == pytest.approx(-1.0 - math.log(2 * math.pi), abs=1e-5)
+    assert slope.tolist() == [[1.0, 1.0]]
+    with pytest.raises(DataError, match="does not take rows of 3 columns"):
+        ZukoFlow(_Shifted(), 3, 2)
+
+
+def test_other_methods_answer_in_the_same_harness() -> None:
+    from whyproof.plausible.backend import tensor
+    from whyproof.plausible.baselines.glance import glance
+    from whyproof.plausible.baselines.globe_ce import globe_ce
+    from whyproof.plausible.baselines.neighbour import nearest_unlike
+    from whyproof.plausible.baselines.ppcef import ppcef
+    from whyproof.plausible.baselines.published import published
+    from whyproof.plausible.baselines.two_step import two_step
+    from whyproof.plausible.baselines.wachter import wachter
+    from whyproof.plausible.search import PlausibleSearch
+    from whyproof.plausible.settings import Settings
+
+    rows = np.random.default_rng(0).random((120, 2))
+    model = Perceptron([(torch.tensor([[-3.0, 0.0], [3.0, 0.0]]), torch.tensor([1.5, -1.5]))])
+    search = PlausibleSearch.fit(model, rows, density="kernel")
+    said = model.predict(search.scale.to_unit(rows))
+    start, unit = rows[said == 0], search.scale.to_unit(rows)
+    origin, others = tensor(unit[said == 0]), tensor(unit[said == 1])
+    landscape = search.landscape(Settings())
+    bounds = Projection(search.reach, search.scale, start, CPU)
+    local = tensor(search.scale.to_unit(search.local(start).relaxed))
+    found = {
+        "wachter": wachter(landscape, bounds, origin),
+        "ppcef": ppcef(landscape, bounds, origin, steps=800, rate=5e-3),
+        "globe": globe_ce(landscape, bounds, origin, directions=60),
+        "glance": glance(landscape, bounds, origin, others, 2, clusters=8)[0],
+        "two-step": two_step(landscape, bounds, origin, local, 2)[0],
+        "neighbour": nearest_unlike(bounds, origin, others),
+    }
+    for name, points in found.items():
+        assert points.shape == origin.shape, name
+        flips = float((landscape.lead.value(points) < 0).float().mean())
+        assert flips > 0.85, name
+    # The nearest unlike neighbour is found by looking at all of them.
+    apart = torch.cdist(origin, others).min(1).values
+    away = (found["neighbour"] - origin).norm(dim=1)
+    assert torch.allclose(apart, away, atol=1e-4)
+    assert search.density is not None
+    for level in ("local", "group", "global"):
+        points = published(
+            model, search.density, search.threshold.score, 1, origin, level=level, steps=150
+        )
+        assert float((landscape.lead.value(points) < 0).float().mean()) > 0.8, level
