@@ -168,7 +168,7 @@ def check_oracle(subject: Subject) -> None:
 
 
 def fixed_inputs_round_trip(subject: Subject) -> None:
-    """With every feature fixed the encoded model decides as the model that runs, row by row."""
+    """Fix every feature: the encoded model decides as the model that runs, row by row."""
     rows = subject.rows[: 2 * _MOST_SETS : 2]
     for row in rows:
         try:
@@ -186,7 +186,7 @@ def fixed_inputs_round_trip(subject: Subject) -> None:
 
 
 def witnesses_replay(subject: Subject) -> None:
-    """A counterexample keeps what is fixed, and the model that runs changes its decision."""
+    """Replay counterexamples: they keep what is fixed, and the model that runs changes."""
     for free, answer in _asked(subject):
         if not isinstance(answer, Counterexample):
             continue
@@ -207,7 +207,7 @@ def witnesses_replay(subject: Subject) -> None:
 
 
 def answers_are_monotone(subject: Subject) -> None:
-    """What can change keeps changing when more is free, and what cannot, when less is."""
+    """Compare nested free sets: what can change still can when more is free."""
     asked = _asked(subject)
     possible = [free for free, answer in asked if isinstance(answer, Counterexample)]
     for free, answer in asked:
@@ -220,7 +220,7 @@ def answers_are_monotone(subject: Subject) -> None:
 
 
 def cores_suffice(subject: Subject) -> None:
-    """Freeing everything outside a core proves no less than was proved."""
+    """Free everything outside each core: no less is proved than was."""
     universe = subject.problem.universe
     for free, answer in _asked(subject):
         if not isinstance(answer, Entailed):
@@ -236,7 +236,7 @@ def cores_suffice(subject: Subject) -> None:
 
 
 def points_agree(subject: Subject) -> None:
-    """No point contradicts a proof; over a finite space a witness exists exactly if a point does."""
+    """Look for points that contradict an answer; over a finite space there is none to miss."""
     for free, answer in _asked(subject):
         found = next((moved for moved in subject.moves if moved <= free), None)
         if isinstance(answer, Entailed) and found is not None:
@@ -248,7 +248,7 @@ def points_agree(subject: Subject) -> None:
 
 
 def batches_agree(subject: Subject) -> None:
-    """Many free sets at once are answered as one at a time."""
+    """Compare many free sets at once with one at a time."""
     together = subject.ask(subject.free_sets)
     if len(together) != len(subject.free_sets):
         raise ConformanceError(
@@ -261,7 +261,7 @@ def batches_agree(subject: Subject) -> None:
 
 
 def ended_budgets_are_no_answers(subject: Subject) -> None:
-    """With an ended budget an oracle may answer, rightly, or say that it does not know."""
+    """Ask with an ended budget: a right answer or `Unknown`, never a wrong one."""
     meter = Meter()
     meter.cancel()
     for free, answer in zip(subject.free_sets, subject.ask(subject.free_sets, meter), strict=True):
@@ -273,7 +273,7 @@ def ended_budgets_are_no_answers(subject: Subject) -> None:
 
 
 def immutable_features_stay(subject: Subject) -> None:
-    """Free or not, an immutable feature does not move."""
+    """Try to free immutable features: none of them moves."""
     everything = frozenset(range(subject.problem.space.n_features))
     (answer,) = subject.ask([everything])
     if isinstance(answer, Counterexample) and answer.moved - subject.problem.universe:
@@ -281,7 +281,7 @@ def immutable_features_stay(subject: Subject) -> None:
 
 
 def explanations_are_dual(subject: Subject) -> None:
-    """Every AXp hits every CXp, and over a finite space they are those of brute force."""
+    """Enumerate: AXps are the minimal hitting sets of CXps, and these those of brute force."""
     problem = subject.problem
     if len(problem.universe) > 8:
         return
@@ -372,10 +372,9 @@ def _random_points(problem: ExplanationProblem, random: Random) -> Points:
             if problem.space.pinned[i] or random.random() > share or math.isnan(low[i]):
                 continue
             here = 0.0 if math.isnan(row[i]) else row[i]
-            first = float(low[i]) if math.isfinite(low[i]) else here - 10.0 ** random.uniform(-1, 3)
-            last = (
-                float(high[i]) if math.isfinite(high[i]) else here + 10.0 ** random.uniform(-1, 3)
-            )
+            reach = 10.0 ** random.uniform(-1, 3)
+            first = float(low[i]) if math.isfinite(low[i]) else here - reach
+            last = float(high[i]) if math.isfinite(high[i]) else here + reach
             value = random.uniform(min(first, last), max(first, last))
             row[i] = float(round(value)) if column.domain.is_discrete else value
             if column.domain.nullable and random.random() < 0.1:
