@@ -1,6 +1,6 @@
 """Every family of models: agreement of all encodings with brute force, and smallest sets.
 
-    python -m benchmarks.families --out FILE.json [--problems N] [--only FAMILY;FAMILY]
+    python -m benchmarks.families --out FILE.json [--problems N] [--only NAME;NAME]
 
 For each family `N` random small problems over finitely many points, five for each model: each
 oracle (the fast one, clauses, mixed-integer program, answer sets, as far as the family has
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,23 +50,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--problems", type=int, default=2_000)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="families or sections, separated by ;")
+    parser.add_argument("--merge", type=Path, nargs="*", help="results of parts, joined into one")
     options = parser.parse_args()
-    agreement = {
-        family: _agreement(family, options.problems)
-        for family in FAMILIES
-        if not options.only or family in options.only.split(";")
-    }
     result: dict[str, object] = {
         "machine": describe_machine("scikit-learn", "python-sat", "highspy", "clingo"),
         "seed": SEED,
-        "agreement": agreement,
     }
-    if not options.only:
-        result["smallest_1000_features"] = dict(_smallest())
-        result["enumeration_1000_features"] = _delay()
-        result["neighbours"] = dict(_neighbours())
+    if options.merge:
+        write_result(options.out, {**result, **_merged(options.merge)})
+        return
+    wanted = options.only.split(";") if options.only else []
+    agreement = {
+        family: _agreement(family, options.problems)
+        for family in FAMILIES
+        if not wanted or family in wanted
+    }
+    if agreement:
+        result["agreement"] = agreement
+    for section, measure in SECTIONS.items():
+        if not wanted or section in wanted:
+            result[section] = dict(measure())
     write_result(options.out, result)
+
+
+def _merged(files: Sequence[Path]) -> dict[str, object]:
+    """Join the results of parts; every part has its own seed per family, as one run has."""
+    agreement: dict[str, object] = {}
+    found: dict[str, object] = {}
+    for file in files:
+        part = json.loads(file.read_text())
+        agreement |= part.get("agreement", {})
+        found |= {key: part[key] for key in SECTIONS if key in part}
+    return {"agreement": {f: agreement[f] for f in FAMILIES if f in agreement}, **found}
 
 
 def _agreement(family: str, count: int) -> dict[str, object]:
@@ -251,6 +268,13 @@ def _neighbours() -> Iterator[tuple[str, dict[str, object]]]:
             title = f"{name}, {len(X)} rows, k={k}, l{p}"
             print(title, measured, flush=True)
             yield title, measured
+
+
+SECTIONS: dict[str, Callable[[], Mapping[str, object] | Iterator[tuple[str, object]]]] = {
+    "smallest_1000_features": _smallest,
+    "enumeration_1000_features": _delay,
+    "neighbours": _neighbours,
+}
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ def test_a_document_comes_in(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "1 AXp and 2 CXps: these are all." in out
     assert "instead of clerk" in out
+    for to in ("cnf", "opb", "lp", "asp"):
+        written = tmp_path / f"problem.{to}"
+        assert main(["encode", *arguments, "--to", to, "--out", str(written)]) == 0
+        assert "fixed job" in written.read_text()
+        assert model.fingerprint in written.read_text()
 
 
 @pytest.mark.parametrize(

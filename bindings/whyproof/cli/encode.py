@@ -18,6 +18,7 @@ def encode_command(request: Request, row: int, to: str, out: Path, *, as_json: b
     """Write one row's problem."""
     from whyproof.encodings.circuits.circuit import Circuit
     from whyproof.encodings.circuits.exchange import circuit_text
+    from whyproof.encodings.graphs.graph import DecisionGraph
     from whyproof.encodings.trees.ensemble import TreeEnsemble
     from whyproof.encodings.trees.exchange import FORMATS, exchange_text
     from whyproof.engine.errors import UnsupportedError
@@ -29,10 +30,10 @@ def encode_command(request: Request, row: int, to: str, out: Path, *, as_json: b
         raise InputError(f"--out {out} would overwrite what is read; name another file")
     subject = request.open()
     structure = subject.model.structure
-    if not isinstance(structure, TreeEnsemble | Circuit):
+    if not isinstance(structure, TreeEnsemble | Circuit | DecisionGraph):
         raise UnsupportedError(
-            f"{request.model} is no tree, ensemble of trees or set of rules; encode writes no "
-            "other models"
+            f"{request.model} is no tree, ensemble of trees, graph, binarised network or set of "
+            "rules; encode writes no other models"
         )
     problem = subject.explainer.problem(subject.instance(row))
     write = exchange_text if isinstance(structure, TreeEnsemble) else circuit_text

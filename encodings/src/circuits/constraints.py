@@ -125,7 +125,10 @@ def circuit_constraints(
     UnsupportedError
         For regions that are not boxes, and for questions about scores.
     """
-    circuit = problem.classifier.structure
+    structure = problem.classifier.structure
+    # Other structures (decision graphs) may know themselves as circuits.
+    translate = getattr(structure, "as_circuit", None)
+    circuit = translate() if callable(translate) else structure
     if not isinstance(circuit, Circuit):
         raise UnsupportedError("this encoding needs a model of rules or gates")
     if not problem.region.is_box:

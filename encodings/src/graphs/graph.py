@@ -148,6 +148,10 @@ class DecisionGraph:
         """Number of scores, one for each class."""
         return len(self.classes)
 
+    def as_circuit(self) -> Circuit:
+        """Return the graph as gates, for encodings of circuits; see `graph_circuit`."""
+        return graph_circuit(self)
+
     def predict(self, points: Points) -> npt.NDArray[np.int64]:
         """Return class indices, shape ``(rows,)``."""
         at = np.full(len(points), self.root)
