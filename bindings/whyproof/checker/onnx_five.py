@@ -76,7 +76,8 @@ class _Reader:
     """The operator's arrays."""
 
     def __init__(self, given: dict[str, Any], targets: int, precision: Precision) -> None:
-        self._given, self._targets, self._precision = given, targets, precision
+        self._given, self._targets = given, targets
+        self._precision: Precision = precision
         self._modes = [int(mode) for mode in _array(given, "nodes_modes")]
         self._splits = _array(given, "nodes_splits")
         self._weights = _array(given, "leaf_weights")
