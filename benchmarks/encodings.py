@@ -20,6 +20,7 @@ import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,19 +64,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--problems", type=int, default=2_000, help="random problems")
     parser.add_argument("--digits-seconds", type=float, default=55.0, help="limit for digits")
+    parser.add_argument("--jobs", type=int, default=1, help="processes for the random problems")
+    parser.add_argument("--data", default="breast cancer,wine,digits", help="for smallest ones")
     options = parser.parse_args()
     result = {
         "machine": describe_machine("dtai-veritas", "python-sat", "highspy", "clingo", "xgboost"),
-        "agreement": agreement(options.problems),
-        "smallest": smallest(options.digits_seconds),
+        "agreement": agreement_in(options.jobs, options.problems),
+        "smallest": smallest([d for d in options.data.split(",") if d], options.digits_seconds),
     }
     write_result(options.out, result)
     print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
 
 
-def agreement(problems: int) -> dict[str, object]:
+def agreement_in(jobs: int, problems: int) -> list[dict[str, object]]:
+    """Compare all encodings on random problems in several processes, each with its seed."""
+    if jobs == 1:
+        return [agreement(problems, SEED)]
+    with ProcessPoolExecutor(jobs) as pool:
+        shares = [problems // jobs] * jobs
+        return list(pool.map(agreement, shares, range(SEED, SEED + jobs)))
+
+
+def agreement(problems: int, seed: int) -> dict[str, object]:
     """Compare all encodings on random problems."""
-    draw = np.random.default_rng(SEED)
+    draw = np.random.default_rng(seed)
     compared: Counter[str] = Counter()
     seconds: dict[str, float] = defaultdict(float)
     disagreements: list[str] = []
@@ -93,7 +105,7 @@ def agreement(problems: int) -> dict[str, object]:
                 disagreements.append(f"problem {number}: {name}")
     return {
         "problems": problems,
-        "seed": SEED,
+        "seed": seed,
         "free_sets": decided,
         "of_which_with_counterexample": possible,
         "compared": dict(compared),
@@ -162,10 +174,10 @@ def _selectors(problem: ExplanationProblem, text: str, comment: str) -> dict[int
     }
 
 
-def smallest(digits_seconds: float) -> dict[str, object]:
+def smallest(data_sets: list[str], digits_seconds: float) -> dict[str, object]:
     """Find smallest AXps and CXps of the peers' models."""
     entries: dict[str, object] = {}
-    for data in ("breast cancer", "wine", "digits"):
+    for data in data_sets:
         for name, model, rows in _peer_models(data):
             numbers = (1,) if data == "digits" else (0, 1, 2)
             explainer = Explainer(model)
