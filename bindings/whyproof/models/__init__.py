@@ -9,7 +9,11 @@ XGBoost         text dump                                      a float32 simulat
 LightGBM        ``.txt``, live                                 LightGBM's C interface
 scikit-learn    trees, forests, gradient boosting; live        its compiled trees
 scikit-learn    linear models, naive Bayes; live               its predict
+scikit-learn    nearest neighbours, votes, calibrations; live  its predict
 scikit-learn    pipelines that end with one of these; live     the whole pipeline
+rules           text, sentences, JSON, live                    the rules themselves
+graphs          JSON                                           the graph itself
+binarised       JSON, ``.npz``, live torch modules             whole numbers, or torch
 ==============  =============================================  ==========================
 
 Every importer ends by comparing structure and runtime on the model's own boundaries.
