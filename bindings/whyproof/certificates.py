@@ -212,13 +212,29 @@ class CertificateBuilder:
     def write(self, path: str | os.PathLike[str]) -> Verdict:
         """Check the certificate and write it, all or nothing."""
         verdict = self.check()
-        target = Path(path)
-        draft = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            draft.write_text(_text(self.content()) + "\n", encoding="utf-8")
-            draft.replace(target)
-        except OSError as error:
-            raise DataError(f"{path} cannot be written: {error.strerror}") from error
+        _replace(Path(path), _text(self.content()))
+        return verdict
+
+    def write_each(self, files: Iterable[tuple[Point, Path]]) -> Verdict:
+        """Check all decisions at once, then write each of them as a certificate of its own.
+
+        Parameters
+        ----------
+        files
+            An instance and the file for its decision, for each that is wanted.
+
+        Raises
+        ------
+        InputError
+            If nothing was added about an instance.
+        """
+        verdict = self.check()
+        for instance, path in files:
+            about = [d for d in self._decisions if _same(d[0].instance, instance)]
+            if not about:
+                raise InputError(f"nothing was certified about the instance of {path}")
+            decisions = [_decision(problem, claims) for problem, claims in about]
+            _replace(path, _text(self._content(decisions)))
         return verdict
 
     def _abductive(
@@ -351,6 +367,20 @@ def certify(
     for explanation in listed:
         builder.add(explanation, meter=meter)
     return builder.write(path)
+
+
+def _replace(target: Path, text: str) -> None:
+    """Write a file, all of it or nothing."""
+    draft = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(target)
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _same(one: Point, other: Point) -> bool:
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _alike(one: ExplanationProblem, other: ExplanationProblem) -> bool:
