@@ -18,6 +18,7 @@ from pysat.card import CardEnc, EncType
 
 from whyproof.encodings.pseudo_boolean import at_most
 from whyproof.encodings.trees.boxes import Cells, LeafBoxes
+from whyproof.encodings.trees.cells import ColumnCells
 from whyproof.encodings.trees.reach import within_region
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
@@ -171,12 +172,28 @@ def _add_columns(made: CircuitConstraints) -> None:
     for i, column in enumerate(made.boxes.columns):
         name = " ".join(made.problem.space.columns[i].name.split())
         variables = [
-            made.variable(f"column {name}, cell {k} or later") for k in range(1, len(column))
+            made.variable(f"column {name} | {_meaning(column, k)}") for k in range(1, len(column))
         ]
         made.orders.append(variables)
         made.clauses.extend([(-b, a) for a, b in itertools.pairwise(variables)])
         made.clauses.extend([(variable,) for variable in variables[: int(made.lower[i])]])
         made.clauses.extend([(-variable,) for variable in variables[int(made.upper[i]) - 1 :]])
+
+
+def _meaning(column: ColumnCells, first: int) -> str:
+    """Say in values what being in a cell or a later one means."""
+    held = column.cells[first:]
+    if column.is_ascending and not held[0].codes:
+        return f">= {held[0].lower!r}"
+    parts: list[str] = []
+    for cell in held:
+        if cell.is_missing:
+            parts.append("missing")
+        elif cell.codes:
+            parts.append(" or ".join(str(column.domain.decode(code)) for code in cell.codes))
+        else:
+            parts.append(f"[{cell.lower!r} .. {cell.upper!r}]")
+    return " ".join(f"in {' or '.join(parts)}".split())
 
 
 def _add_features(made: CircuitConstraints) -> None:
