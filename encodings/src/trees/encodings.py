@@ -1,7 +1,7 @@
 """The encodings of tree ensembles by name, each as an oracle over a model compiled once.
 
 =========  ===================================================================
-search     interval bound and best-first search; votes are counted by a solver
+search     interval bound and best-first search; binary votes are counted by a solver
 clauses    one satisfiability check for all rival classes at once, with cores
 program    one mixed-integer program per rival, by HiGHS
 gurobi     the same by Gurobi, where its licence allows
@@ -72,6 +72,6 @@ def tree_oracles(ensemble: TreeEnsemble, space: FeatureSpace, encoding: str = "s
         milp = TreeMilp(boxes, "highs" if encoding == "program" else "gurobi")
         return lambda problem: TreeMilpOracle(problem, milp)
     program = TreeProgram(boxes)
-    if ensemble.n_outputs == 2 and counts_votes(boxes):
+    if counts_votes(boxes):
         return lambda problem: TreeVoteOracle(problem, program)
     return lambda problem: TreeOracle(problem, program)

@@ -74,15 +74,24 @@ class TreeVoteOracle(TreeOracle):
         Its classifier's `structure` is a `TreeEnsemble` for which `counts_votes` holds.
     program
         The compiled ensemble, to share between instances; made here if not given.
+    most_classes
+        With more classes the search decides: one solver per rival costs more than it gains.
     """
 
-    def __init__(self, problem: ExplanationProblem, program: TreeProgram | None = None) -> None:
+    def __init__(
+        self,
+        problem: ExplanationProblem,
+        program: TreeProgram | None = None,
+        *,
+        most_classes: int = 2,
+    ) -> None:
         super().__init__(problem, program)
         boxes, ensemble = self.program.boxes, problem.classifier.structure
         self._contests: list[_Contest | None] = []
         self._frequency: Counter[int] = Counter()
         self._rivals: tuple[Objective, ...] = ()
-        if isinstance(ensemble, TreeEnsemble) and counts_votes(boxes):
+        few = isinstance(ensemble, TreeEnsemble) and ensemble.n_outputs <= most_classes
+        if isinstance(ensemble, TreeEnsemble) and few and counts_votes(boxes):
             found = objectives(ensemble, problem.question, problem.prediction)
             if all(o.constant == 0 and o.slack == 0 for o in found):
                 self._rivals = found
