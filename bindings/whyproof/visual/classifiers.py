@@ -9,7 +9,7 @@ torch, floats in 0 to 1 ``(batch, channels, height, width)``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -165,7 +165,7 @@ class ImageClassifier:
         return -scores if network.decision == "smallest" else scores
 
     @contextmanager
-    def watched_convolution(self) -> Iterator[Callable[[], tuple[Tensor, tuple[int, int, int]]]]:
+    def watched_convolution(self) -> Generator[Callable[[], tuple[Tensor, tuple[int, int, int]]]]:
         """Keep what the last convolution of an imported network returns.
 
         Yields

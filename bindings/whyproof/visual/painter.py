@@ -159,5 +159,5 @@ def _handler(painter: MaskPainter) -> type[BaseHTTPRequestHandler]:
 def _page() -> Any:  # noqa: ANN401
     from jinja2 import Environment
 
-    source = files(__package__).joinpath("painter.html.j2").read_text(encoding="utf-8")
+    source = files("whyproof.visual").joinpath("painter.html.j2").read_text(encoding="utf-8")
     return Environment(autoescape=True).from_string(source)

@@ -225,5 +225,5 @@ def data_url(pixels: Pixels) -> str:
 def _template() -> Any:  # noqa: ANN401
     from jinja2 import Environment
 
-    source = files(__package__).joinpath("sheet.html.j2").read_text(encoding="utf-8")
+    source = files("whyproof.visual").joinpath("sheet.html.j2").read_text(encoding="utf-8")
     return Environment(autoescape=True).from_string(source)

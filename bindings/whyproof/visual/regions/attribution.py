@@ -15,7 +15,7 @@ Maps have shape ``(batch, height, width)``: colours are added up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -167,7 +167,7 @@ def _grad_cam(
 @contextmanager
 def _last_convolution(
     classifier: ImageClassifier,
-) -> Iterator[Callable[[], tuple[Tensor, tuple[int, int, int]]]]:
+) -> Generator[Callable[[], tuple[Tensor, tuple[int, int, int]]]]:
     """Watch what the last convolution returns while a model runs."""
     module = classifier.module
     if module is None:

@@ -273,4 +273,4 @@ def _place(grid: Grid, cell: int) -> str:
 
 @cache
 def _program() -> str:
-    return files(__package__).joinpath("shapes.lp").read_text(encoding="utf-8")
+    return files("whyproof.visual.regions").joinpath("shapes.lp").read_text(encoding="utf-8")
