@@ -34,7 +34,7 @@ from .repair import Outcome, repair_row
 from .result import Counterfactuals
 from .rows import descend_rows
 from .scale import Scale
-from .settings import Level, Settings
+from .settings import Level, Settings, Weights
 from .shared import learn_shifts
 from .subject import Subject, subject_of
 
@@ -46,6 +46,7 @@ __all__ = ["PlausibleSearch"]
 
 _MAGNITUDES = tuple(float(f) for f in np.round(np.linspace(0.2, 2.4, 12), 2))
 _INSIDE = 0.45
+_CLASS_FIRST = Weights(distance=0.05, plausibility=0.1)
 _FINE = tuple(float(f) for f in np.round(np.linspace(0.1, 2.6, 26), 2))
 
 
@@ -452,6 +453,9 @@ class _Run:
         for part in batches(len(few), self.settings.batch):
             chosen = few[part]
             how = replace(Settings.local(), margin=self.settings.margin, seed=self.settings.seed)
+            if not plausible:
+                # Nothing plausible may be in reach: the class comes first.
+                how = replace(how, weights=_CLASS_FIRST, rate=0.05)
             origin, bounds = self._prepared(self.rows[chosen])
             found = descend_rows(inside, bounds, origin, how)
             lattice = Lattice(self.search.reach, self.search.scale, self.rows[chosen])
@@ -479,12 +483,14 @@ class _Run:
     def _repair(self, points: Array, outcomes: list[Outcome], reasons: dict[int, str]) -> None:
         """Ask the exact oracle about rows that are still open."""
         end = time.monotonic() + self.settings.repair_seconds
-        for i in np.flatnonzero([o is Outcome.NOT_FOUND for o in outcomes]).tolist():
+        open_rows = np.flatnonzero([o is Outcome.NOT_FOUND for o in outcomes]).tolist()
+        for done_so_far, i in enumerate(open_rows):
             left = end - time.monotonic()
             if left <= 0:
                 reasons[i] = "the time for exact repair was spent"
                 continue
-            seconds = max(min(left, self.settings.repair_seconds / 4), 0.05)
+            # What a row leaves of its share goes to those after it.
+            seconds = max(left / (len(open_rows) - done_so_far), 0.05)
             done = repair_row(
                 self.search.subject,
                 self.search.reach,
