@@ -107,6 +107,7 @@ def test_sources_that_are_not_predicted_are_skipped_and_said(
         assert (f"bar{i}.png: skipped, the model says" in text) == (said[i] != said[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["random", "mask", "symbolic"])
 def test_other_regions(
     region: str, folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
@@ -177,6 +178,7 @@ def test_bad_files_exit_2_with_one_line(
     assert "there are no images" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_training_from_the_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = tmp_path / "bars.npz", tmp_path / "bridge.safetensors"
     images, labels = bars()

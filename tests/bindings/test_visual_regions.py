@@ -270,6 +270,7 @@ def generator(image: np.ndarray, net: ImageClassifier, **options: object) -> Gen
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_on_the_complement_of_a_verified_axp_the_generator_never_flips(seed: int) -> None:
     net = random_classifier(seed)

@@ -44,7 +44,7 @@ def wanted(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_nothing_changes_outside_the_region(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 4))
     images, targets = wanted(count)
