@@ -22,7 +22,7 @@ def main() -> None:
     rows, labels = data.data[:, columns], data.target.astype(np.int64)
     names = [str(data.feature_names[i]) for i in columns]
     scale = Scale.of(rows, names)
-    how = PerceptronTraining(hidden=(16,), fit=Fit(rate=1e-2, epochs=60, optimiser="radam"))
+    how = PerceptronTraining(hidden=(16,), fit=Fit(batch=32, rate=1e-2, epochs=60))
     model = train_perceptron(scale.to_unit(rows), labels, how)
 
     search = PlausibleSearch.fit(
