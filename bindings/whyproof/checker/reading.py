@@ -78,6 +78,7 @@ def _xgboost(model: TreeModel, payload: bytes) -> tuple[str, Predict | None]:
     import xgboost
 
     booster: Any = xgboost.Booster(model_file=bytearray(payload))
+    booster.set_param({"nthread": 1})  # a single point: threads only cost
     document = xgboost_document(payload)["learner"]
     stated = str((document.get("attributes") or {}).get("best_iteration", ""))
     wrapped = "scikit_learn" in (document.get("attributes") or {})
@@ -90,6 +91,7 @@ def _xgboost(model: TreeModel, payload: bytes) -> tuple[str, Predict | None]:
             feature_names=booster.feature_names,
             feature_types=booster.feature_types,
             enable_categorical=True,
+            nthread=1,
         )
         found = booster.predict(data, iteration_range=(0, rounds))[0]
         if model.rule == "value":

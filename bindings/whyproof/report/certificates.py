@@ -15,13 +15,16 @@ from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, Question, ReachClass
 from whyproof.engine.region import Region
-from whyproof.engine.space import Column, Feature, FeatureSpace
+from whyproof.engine.space import Column, Feature, FeatureSpace, Point
 from whyproof.models import load_model
 from whyproof.store import Store, restore
 
 from .findings import Person
 
 __all__ = ["PersonCertificates", "question_of", "region_of", "space_of"]
+
+_TOGETHER = 100
+"""Certificates that are checked at once."""
 
 
 class PersonCertificates:
@@ -59,9 +62,13 @@ class PersonCertificates:
         )
         self._builder = CertificateBuilder(model_file, model, self._space)
         self._seconds = seconds
+        self._waiting: list[tuple[Point, Path]] = []
 
-    def write(self, person: Person, cited: Sequence[str], path: Path) -> bool:
-        """Write the certificate of one person, checked; tell whether there is one.
+    def add(self, person: Person, cited: Sequence[str], path: Path) -> bool:
+        """Collect the certificate of one person; tell whether there is one.
+
+        Files appear after `finish`, or earlier: they are checked together, which spares
+        reading the model again for each.
 
         Parameters
         ----------
@@ -79,7 +86,6 @@ class PersonCertificates:
         wanted = set(cited)
         views = [v for v in person.axps if v.hash in wanted and v.status == "minimal"]
         views += [v for v in person.cxps if len(v.indices) == 1 and v.status == "minimal"]
-        self._builder.begin()
         meter = Budget(seconds=self._seconds).start()
         added = 0
         for view in views:
@@ -89,8 +95,23 @@ class PersonCertificates:
             except Unproved:
                 continue
         if added:
-            self._builder.write(path)
+            self._waiting.append((instance, path))
+        if len(self._waiting) >= _TOGETHER:
+            self.finish()
         return bool(added)
+
+    def finish(self) -> None:
+        """Check what was collected and write it.
+
+        Raises
+        ------
+        Unproved
+            If the checker does not accept it: a defect, and nothing is written.
+        """
+        if self._waiting:
+            self._builder.write_each(self._waiting)
+        self._waiting = []
+        self._builder.begin()
 
 
 def space_of(identity: Mapping[str, Any]) -> FeatureSpace:

@@ -97,7 +97,7 @@ def write_people(
         sheet = person_sheet(person, wording)
         if certificates is not None:
             file = folder / f"{name}.certificate.json"
-            made = certificates.write(person, [r.used for r in sheet.reasons], file)
+            made = certificates.add(person, [r.used for r in sheet.reasons], file)
             if made:
                 sheet = person_sheet(person, wording, file.name)
         path = folder / f"{name}.html"
@@ -107,6 +107,8 @@ def write_people(
         _write(store, path, page)
         _write(store, folder / f"{name}.json", _json(sheet.as_json()))
         written.append(path)
+    if certificates is not None:
+        certificates.finish()
     return written
 
 
