@@ -202,10 +202,10 @@ def overhead() -> dict[str, object]:
 def speedup() -> dict[str, object]:
     """Audit 1,000 rows of breast cancer with one process and with two."""
     explainer, rows = breast_cancer(1000)
-    told: dict[str, object] = {"rows": len(rows), "limit": 4}
-    one, _, _ = audited(explainer, rows, limit=4)
+    told: dict[str, object] = {"rows": len(rows), "each": True}
+    one, _, _ = audited(explainer, rows, each=True, together=False)
     told["1"] = one.as_json(len(rows))
-    two, _, _ = audited(explainer, rows, limit=4, jobs=2)
+    two, _, _ = audited(explainer, rows, each=True, together=False, jobs=2)
     told["2"] = two.as_json(len(rows))
     told["wall_ratio"] = round(one.wall / two.wall, 2)
     told["cpu_ratio"] = round(two.cpu / one.cpu, 2)
@@ -306,7 +306,7 @@ def together() -> dict[str, object]:
             first = equal_rows(cells)
             crowds, sizes = np.unique(first, return_counts=True)
             entry["largest"] = int(sizes.max())
-            some = np.flatnonzero(np.isin(first, crowds[np.argsort(-sizes)[:60]]))[:1000]
+            some = np.flatnonzero(np.isin(first, crowds[np.argsort(-sizes)[:20]]))[:200]
             picked = {int(i): rows[int(i)] for i in some}
             once, summary, _ = audited(explainer, picked, each=True)
             apart, _, _ = audited(explainer, picked, each=True, together=False)
