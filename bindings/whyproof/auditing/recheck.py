@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from whyproof.certificates import Unproved, certify
 from whyproof.engine.answers import Counterexample, Entailed, Unknown
@@ -21,6 +21,7 @@ from whyproof.engine.budget import Budget
 from whyproof.engine.errors import DataError, ReplayError, StoreError, UnsupportedError
 from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.oracle import Oracle
+from whyproof.engine.space import FeatureSet
 from whyproof.explainer import Explainer
 from whyproof.models import load_model
 from whyproof.report.certificates import question_of, region_of, space_of
@@ -82,7 +83,7 @@ def recheck(
     UnsupportedError
         If the space has constraints, which a store describes in words.
     """
-    identity: Mapping[str, Any] = store.identity
+    identity = cast("Mapping[str, Any]", store.identity)
     classes = [str(label) for label in identity["classes"]] or None
     model = load_model(model_file)
     if model.fingerprint != identity["model"] and classes is not None:
@@ -132,7 +133,7 @@ def _asked_again(explanation: Explanation, oracle: Oracle, seconds: float) -> tu
         return 0, True
     forces = explanation.kind is Kind.AXP
     whole = universe - members if forces else members
-    claims = [(whole, Entailed if forces else Counterexample)]
+    claims: list[tuple[FeatureSet, type]] = [(whole, Entailed if forces else Counterexample)]
     for element in sorted(members - explanation.open):
         free = whole | {element} if forces else whole - {element}
         claims.append((free, Counterexample if forces else Entailed))
