@@ -42,6 +42,7 @@ _KEPT = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.54, 0.63, 0.71, 0.78, 0.84, 
 _SPARED = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.35, 1.6, 2.0)
 _EASY = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.6, 0.8, 1.0)
 _SINGLES = 64
+_ALL_SINGLES = 256
 
 
 def sensitivity(oracle: NetworkOracle, witness: Counterexample) -> Tensor:
@@ -86,6 +87,7 @@ def shrink(
     order, spared = _ranked(oracle, witness)
     coarse = 5 * spared > len(order)
     deadline = oracle.clock() + seconds
+    thorough = False
     while oracle.clock() < deadline:
         n = len(order)
         sizes = {round(part * spared) for part in _SPARED} | {2, 3}
@@ -97,13 +99,20 @@ def shrink(
             if 1 < k < n:
                 groups += [easy[:k], rng.sample(easy, k)]
         alone = [] if coarse else order[:_SINGLES]
+        if thorough:
+            groups, alone = [], order[_SINGLES:]
         sets = [witness.moved.difference(group) for group in groups]
         sets += [witness.moved - {one} for one in alone]
         options = AttackOptions(steps=12, deep=not coarse)
         hits = oracle.attack(oracle.place.mask(sets), options, warm=witness)
         found = [w for w in hits if w is not None]
         if not found and not coarse:
-            return witness
+            if thorough or not _SINGLES < n <= _ALL_SINGLES:
+                return witness
+            # One last wave for the more effective ones; in large sets the tree finds them.
+            thorough = True
+            continue
+        thorough = False
         if found:
             singles = zip(alone, hits[len(groups) :], strict=True)
             easy = _by_ease(oracle, [(w, i) for i, w in singles if w is not None])
