@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from whyproof.engine.answers import Counterexample, Entailed, Unknown
+from whyproof.engine.answers import Counterexample, Unknown
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.explanation import Kind
@@ -136,4 +136,4 @@ class _Sets:
         answer = self._oracle.decide([free], self._meter)[0]
         if isinstance(answer, Unknown):
             return False
-        return isinstance(answer, Counterexample if self._kind is Kind.CXP else Entailed)
+        return isinstance(answer, Counterexample) == (self._kind is Kind.CXP)
