@@ -2,8 +2,8 @@
 
     python -m benchmarks.recourse --out FILE.json [--part nearest|deep|sensitive|sheets]
 
-Results of a part are merged into the file.  The peer is `oceanpy` (Parmentier, Vidal): in the
-same run where it is installed, else its recorded figures (setting: breast cancer, min-max
+Results of a part are merged into the file.  The peer is `oceanpy` (Parmentier, Vidal), with
+its recorded figures (setting: breast cancer, min-max
 scaled, float32, split .3 seed 0 stratified, L1, the opposite class, one thread).
 
 Every point is run through the library's model, as it is and rounded to float32; for small
