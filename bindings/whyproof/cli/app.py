@@ -47,7 +47,6 @@ app.command()(diff)
 app.command()(audit)
 
 
-
 @app.callback(invoke_without_command=True)
 def whyproof(
     context: typer.Context,

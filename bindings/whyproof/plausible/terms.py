@@ -48,7 +48,8 @@ def row_entropy(selection: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> abs(float(row_entropy(torch.eye(3)))), round(float(row_entropy(torch.full((2, 4), 0.25))), 4)
+    >>> even = torch.full((2, 4), 0.25)
+    >>> abs(float(row_entropy(torch.eye(3)))), round(float(row_entropy(even)), 4)
     (0.0, 1.0)
     """
     if selection.shape[1] < 2:
