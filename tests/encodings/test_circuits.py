@@ -177,3 +177,16 @@ def test_a_spent_budget_is_unknown_not_no() -> None:
     for make in (CircuitOracle, CircuitMilpOracle, CircuitAspOracle):
         answer = make(_all_true(5)).decide([frozenset({0})], meter)[0]
         assert isinstance(answer, Unknown)
+
+
+@pytest.mark.parametrize("make", [CircuitOracle, CircuitMilpOracle, CircuitAspOracle])
+def test_two_tests_that_are_one_variable_both_count(make: type[CircuitOracle]) -> None:
+    """Regression: where nothing is missing, two tests of one boundary are one variable."""
+    builder = CircuitBuilder(2)
+    one, two = builder.below(0, 0.5), builder.below(0, 0.5, missing=True)
+    both = builder.at_least([one, two, builder.below(1, 0.5)], 2)
+    circuit = builder.build([-both, both], ("no", "yes"))
+    space = FeatureSpace.of("ab", {"a": Boolean(), "b": Boolean()})
+    problem = ExplanationProblem(Running(circuit), space, np.zeros(2))
+    for free in _free_sets(problem):
+        _check(problem, free, make(problem).decide([free], Budget().start())[0])

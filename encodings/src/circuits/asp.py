@@ -39,8 +39,9 @@ def circuit_program(made: CircuitConstraints) -> str:
         weights = row.gate.weights or (1,) * len(row.gate.literals)
         lines.append(f"gate({row.output},{row.gate.bound}).")
         lines += [
-            f"input({row.output},{abs(v)},{'true' if v > 0 else 'false'},{w})."
-            for v, w in zip(row.gate.literals, weights, strict=True)
+            # Numbered, because two tests may be one variable: both count.
+            f"input({row.output},{i},{abs(v)},{'true' if v > 0 else 'false'},{w})."
+            for i, (v, w) in enumerate(zip(row.gate.literals, weights, strict=True))
         ]
     program = (Path(__file__).parent / "circuit.lp").read_text(encoding="utf-8")
     return "\n".join([*lines, "", program])
