@@ -289,7 +289,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
 def _with_labels(
     model: Model, classes: Sequence[Hashable] | None, names: Sequence[str] | None
 ) -> Model:
-    if not isinstance(model, Model):
+    loaded: object = model
+    if not isinstance(loaded, Model):
         # A network: its labels were given to it, its inputs go by position.
         if names is not None:
             raise DataError("the inputs of a network go by position: leave names out")
