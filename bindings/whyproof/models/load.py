@@ -286,11 +286,14 @@ def _read(path: Path, max_bytes: int) -> bytes:
     return payload
 
 
+def _is_network(model: object) -> bool:
+    return not isinstance(model, Model)
+
+
 def _with_labels(
     model: Model, classes: Sequence[Hashable] | None, names: Sequence[str] | None
 ) -> Model:
-    loaded: object = model
-    if not isinstance(loaded, Model):
+    if _is_network(model):
         # A network: its labels were given to it, its inputs go by position.
         if names is not None:
             raise DataError("the inputs of a network go by position: leave names out")
