@@ -43,7 +43,7 @@ from whyproof.models import load_model
 SEED = 20_261_121
 N_FEATURES = 1_000
 PROBLEMS_PER_MODEL = 10
-PROGRAMS = 200
+PROGRAMS = 2_000
 """Problems that mixed-integer programs and answer sets are asked about as well."""
 ASKED = {"fast": 4}
 """Free sets that each encoding decides for each problem; second opinions: one."""
