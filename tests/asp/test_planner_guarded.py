@@ -53,6 +53,8 @@ def test_time_ends_grounding_and_the_heaviest_part_is_named() -> None:
 
 def test_memory_ends_grounding() -> None:
     world, start = _heavy()
+    # What the parent has used before must not count: a child takes over its highest mark.
+    assert len(bytearray(300 * 2**20)) > 0
     plan = plan_guarded(Planner(world), start, memory=20 * 2**20)
     assert plan.status is PlanStatus.STOPPED
     assert "memory" in plan.proof

@@ -11,6 +11,7 @@ import multiprocessing
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from whyproof.engine.errors import InputError, ReplayError
 
@@ -99,8 +100,8 @@ def _child(
         if memory is not None:
             import resource
 
-            used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            resource.setrlimit(resource.RLIMIT_DATA, (used + memory, resource.RLIM_INFINITY))
+            limit = _data_bytes() + memory
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
         pipe.send("ready")
         answer: object = planner.plan(state)
     except ReplayError as error:
@@ -114,6 +115,18 @@ def _child(
         answer = "it ran out of memory" if "alloc" in str(error) else error
     pipe.send(answer)
     pipe.close()
+
+
+def _data_bytes() -> int:
+    """Return what counts against the limit of data already."""
+    import resource
+
+    try:
+        # The highest resident size would not do: a child takes over that of its parent.
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * resource.getpagesize()
 
 
 def _stopped(planner: Planner, values: Mapping[str, object], why: str) -> Plan:
