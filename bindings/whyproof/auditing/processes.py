@@ -143,7 +143,7 @@ class _Crew:
 
     def run(self) -> Iterator[Sequence[RowEvent]]:
         try:
-            while (unit := self._next()) is not None:
+            while (unit := self._next(cross=True)) is not None:
                 self.workers.append(self._hired())
                 self.workers[-1].give(unit)
                 if len(self.workers) == self.plan.workers:
@@ -155,8 +155,12 @@ class _Crew:
                         yield self._take(worker)
                     else:
                         reason, fault = self._excess(worker)
-                        if reason:
-                            yield self._lost(worker, reason, fault)
+                        if not reason:
+                            continue
+                        yield self._lost(worker, reason, fault)
+                    if self.barrier:
+                        # Only now is stored what was found before the barrier.
+                        self._onward(worker, cross=True)
         finally:
             for worker in self.workers:
                 worker.stop()
@@ -164,11 +168,11 @@ class _Crew:
     def _hired(self) -> _Worker:
         return _Worker.start(self.shipment, self.plan.nice)
 
-    def _next(self) -> Unit | None:
+    def _next(self, *, cross: bool) -> Unit | None:
         """Return the next unit; none at the end, and while a barrier stands."""
         if self.again:
             return self.again.popleft()
-        while not (self.barrier and any(worker.unit for worker in self.workers)):
+        while not (self.barrier and (not cross or any(worker.unit for worker in self.workers))):
             following = next(self.units, _END)
             self.barrier = following is None
             if following is not None:
@@ -191,14 +195,15 @@ class _Crew:
         worker.since, worker.ready = time.monotonic(), True
         self.barren *= not events
         if worker.unit is not None and len(worker.done) >= len(worker.unit.rows):
-            self._onward(worker)
+            worker.unit = None
+            self._onward(worker, cross=False)
         return events
 
-    def _onward(self, worker: _Worker) -> None:
-        worker.unit = None
+    def _onward(self, worker: _Worker, *, cross: bool) -> None:
+        """Give units to idle workers, this one first."""
         for idle in [worker, *(other for other in self.workers if other is not worker)]:
             if idle.unit is None:
-                following = self._next()
+                following = self._next(cross=cross)
                 if following is None:
                     break
                 idle.give(following)
@@ -247,7 +252,7 @@ class _Crew:
                 events.append(RowDone(row, complete=False, reason=reason))
             else:
                 events.append(RowFailed(row, fault, reason))
-        self._onward(fresh)
+        self._onward(fresh, cross=False)
         return events
 
 
