@@ -23,7 +23,9 @@ from small_world import BruteExplainer, Enumeration, grid
 from whyproof.auditing import Fault, LocalProcesses, OnExecutor, audit_rows, reasons, shipping
 from whyproof.auditing.clusters import on_dask, on_mpi, on_ray, on_slurm
 from whyproof.auditing.lock import held
+from whyproof.auditing.row import RowTask
 from whyproof.auditing.same import cells_of, equal_rows
+from whyproof.auditing.units import Unit, is_last
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import (
     InputError,
@@ -433,3 +435,24 @@ def test_killed_at_random_it_loses_repeats_and_hangs_nothing(tmp_path: Path) -> 
     assert result["killed_workers"] + result["killed_drivers"] == 6  # type: ignore[operator]
     assert (result["lost"], result["extra"], result["duplicated"], result["hung"]) == (0, 0, 0, 0)
     assert result["open_rows"] == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_taken_from_behind_a_barrier_before_all_is_handed_over(workers: int) -> None:
+    """Regression: the last events before the barrier were still on their way."""
+    handed: set[int] = set()
+    early: list[set[int]] = []
+
+    def units() -> Iterator[Unit | None]:
+        for stage in range(3):
+            rows = [row for row in ROWS if row % 3 == stage]
+            for row in rows:
+                yield Unit(row, (RowTask(row, ROWS[row]),))
+            yield None
+            early.append(set(rows) - handed)
+
+    for events in LocalProcesses(workers).run(BruteExplainer(), units()):
+        time.sleep(0.01)
+        handed |= {event.row for event in events if is_last(event)}
+    assert handed == set(ROWS)
+    assert early == [set(), set(), set()]
