@@ -55,24 +55,28 @@ def contents(path: Path) -> list[str]:
     return sorted(json.dumps(line, sort_keys=True) for line in lines)
 
 
-def audit(store: Path, rows: int, jobs: int) -> list[str]:
+def audit(store: Path, rows: int, jobs: int, pause: float) -> list[str]:
     """Return the command of one audit of the small world."""
     program = str(Path(__file__).with_name("audit_program.py"))
-    return [sys.executable, program, str(store), str(rows), str(jobs), "0.003"]
+    return [sys.executable, program, str(store), str(rows), str(jobs), str(pause)]
 
 
-def main(folder: Path, rows: int, kills: int, seed: int) -> dict[str, object]:
-    """Disturb an audit and compare it with one that was left alone."""
+def main(folder: Path, rows: int, kills: int, seed: int, pause: float = 0.003) -> dict[str, object]:
+    """Disturb an audit and compare it with one that was left alone.
+
+    The pause, in seconds, makes each decision last: the audit must not be over before
+    all its kills, on a fast machine either.
+    """
     draw = random.Random(seed)
     calm, store = folder / "calm.db", folder / "chaos.db"
-    subprocess.run(audit(calm, rows, 1), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(audit(calm, rows, 1, 0.0), check=True, stdout=subprocess.DEVNULL)
     hung = drivers = workers = starts = 0
     done = False
     until = time.monotonic() + _LONGEST
     while not done:
         starts += 1
         process = subprocess.Popen(
-            [*audit(store, rows, 2)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*audit(store, rows, 2, pause)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         while process.poll() is None:
             if time.monotonic() > until:

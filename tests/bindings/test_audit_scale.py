@@ -431,7 +431,7 @@ def test_rows_that_time_does_not_reach_are_open(path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_at_random_it_loses_repeats_and_hangs_nothing(tmp_path: Path) -> None:
-    result = chaos.main(tmp_path, rows=40, kills=6, seed=1)
+    result = chaos.main(tmp_path, rows=40, kills=6, seed=1, pause=0.06)
     assert result["killed_workers"] + result["killed_drivers"] == 6  # type: ignore[operator]
     assert (result["lost"], result["extra"], result["duplicated"], result["hung"]) == (0, 0, 0, 0)
     assert result["open_rows"] == []
