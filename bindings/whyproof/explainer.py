@@ -273,8 +273,15 @@ class Explainer:
             Limits; `count` limits the number of explanations.
         facts
             Evidence to start from and to add to.
+
+        Under constraints each AXp names an irreducible set of those that it rests on.
         """
         problem = self.problem(instance)
+        meter = (budget or Budget()).start()
+
+        def finish(found: Explanation) -> Explanation:
+            return with_constraint_core(found, self.oracle, meter)
+
         return enumerate_explanations(
             problem,
             self.oracle(problem),
@@ -286,8 +293,9 @@ class Explainer:
             must_not_contain=must_not_contain,
             known=known,
             order=order,
-            budget=budget,
+            meter=meter,
             facts=facts,
+            finish=finish if problem.space.constraints else None,
         )
 
     def necessary(

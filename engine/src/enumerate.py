@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -57,6 +57,7 @@ def enumerate_explanations(
     meter: Meter | None = None,
     facts: Facts | None = None,
     back_end: str = "sat",
+    finish: Callable[[Explanation], Explanation] | None = None,
 ) -> Enumeration:
     """Enumerate explanations; nothing is asked before the first is taken.
 
@@ -87,6 +88,8 @@ def enumerate_explanations(
         Evidence to start from and to add to.
     back_end
         Hitting-set solver for `smallest_first`.
+    finish
+        Adds what is to be known about an explanation that is handed out.
 
     Raises
     ------
@@ -161,6 +164,7 @@ def enumerate_explanations(
         must_not=must_not,
         known=earlier,
         solver=solver,
+        finish=finish,
     )
 
 
@@ -184,8 +188,10 @@ class Enumeration:
         must_not: FeatureSet,
         known: Sequence[Explanation],
         solver: AbstractContextManager[Any],
+        finish: Callable[[Explanation], Explanation] | None = None,
     ) -> None:
         self.problem = problem
+        self._finish = finish
         self._search = search
         self._counted = counted
         self._sides = {predicate.kind: predicate, predicate.kind.dual: predicate.dual}
@@ -263,8 +269,11 @@ class Enumeration:
                 self._waiting.extend(confirmed)
                 while self._waiting:
                     explanation = self._waiting.popleft()
+                    wanted = self._wants(explanation)
+                    if wanted and self._finish is not None:
+                        explanation = self._finish(explanation)
                     self._found[explanation.kind].append(explanation)
-                    if not self._wants(explanation):
+                    if not wanted:
                         continue
                     yield explanation
                     left = None if left is None else left - 1
@@ -312,9 +321,12 @@ class Enumeration:
                 weak, open=weak.open - shown.keys(), necessity={**weak.necessity, **shown}
             )
             explanation = self._replay.explanation(explanation)
+            wanted = self._wants(explanation)
+            if wanted and self._finish is not None:
+                explanation = self._finish(explanation)
             if not explanation.open:
                 self._found[weak.kind].append(explanation)
-            if self._wants(explanation):
+            if wanted:
                 yield explanation
 
     def _wants(self, explanation: Explanation) -> bool:

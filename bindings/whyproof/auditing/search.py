@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
 
+from whyproof.encodings.constraints.core import with_constraint_core
 from whyproof.engine.answers import Counterexample, Unknown
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import InputError
@@ -172,6 +173,9 @@ def _one_of_each(
             reason = str(meter.exhausted() or "undecided")
             continue
         found = with_margin(found, oracle, steps=_MARGIN_STEPS)
+        pose = _poser(explainer)
+        if pose is not None:
+            found = with_constraint_core(found, pose, meter)
         if found.open:
             reason = str(meter.exhausted() or "undecided")
         kept.append(found)
@@ -214,8 +218,14 @@ def _first_of_each(
 
 
 def _oracle(explainer: ExplainerLike, problem: ExplanationProblem) -> Oracle | None:
+    pose = _poser(explainer)
+    return None if pose is None else pose(problem)
+
+
+def _poser(explainer: ExplainerLike) -> Callable[[ExplanationProblem], Oracle] | None:
+    """Return what makes the oracle of a problem, if the explainer has that."""
     pose = getattr(explainer, "oracle", None)
-    return cast("Oracle", pose(problem)) if callable(pose) else None
+    return cast("Callable[[ExplanationProblem], Oracle]", pose) if callable(pose) else None
 
 
 def _already_there(explainer: ExplainerLike, task: RowTask, instance: np.ndarray) -> list[RowEvent]:

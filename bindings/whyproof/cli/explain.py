@@ -9,11 +9,12 @@ from whyproof.engine.answers import Entailed
 from whyproof.engine.budget import Budget
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
+from whyproof.margins import with_margin
 from whyproof.pictures import draw_explanation, draw_found
 
 from .check import certificate, certified
 from .failures import ANSWERED, PARTIAL
-from .output import explained, json_line, line, paragraph
+from .output import counted, explained, json_line, line, paragraph
 from .request import Request
 
 __all__ = ["enumerate_command", "explain_command"]
@@ -105,7 +106,7 @@ def enumerate_command(
     kept: list[Explanation] = []
     try:
         for explanation in enumeration:
-            found = explainer.completed(explanation, oracle, meter)
+            found = with_margin(explanation, oracle, meter=meter)
             kept.append(found)
             counts[found.kind] += 1
             if as_json:
@@ -124,7 +125,7 @@ def enumerate_command(
         json_line(end_line if proof is None else {**end_line, "certificate": proof})
     else:
         end = "these are all" if complete else "there may be more"
-        line(f"{_count(axps, 'AXp')} and {_count(cxps, 'CXp')}: {end}.")
+        line(f"{counted(axps, 'AXp')} and {counted(cxps, 'CXp')}: {end}.")
         certified(proof)
     if interrupted:
         raise KeyboardInterrupt
@@ -145,7 +146,7 @@ def _in_words(found: Explanation, row: int, *, least_proved: bool | None) -> Non
     }[found.status]
     if least_proved is not None:
         proof = "proved smallest" if least_proved else f"{proof}; a smaller one may exist"
-    effort = f"{statistics.oracle_calls} oracle calls, {statistics.seconds:.3f} s"
+    effort = f"{counted(statistics.oracle_calls, 'oracle call')}, {statistics.seconds:.3f} s"
     paragraph(f"({size}, {proof}; {effort})")
 
 
@@ -189,7 +190,3 @@ def _absent(
         paragraph("There is no CXp: nothing that may change changes the decision (proved).")
     else:
         paragraph("There is no AXp of these features: they do not force the decision (proved).")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
