@@ -9,11 +9,13 @@ import typer
 
 from . import options
 from .audit_options import audit
+from .bundles import bundled
 from .counterfactual_options import counterfactual
 from .encode_options import encode
 from .query import cover, query
 from .recourse_commands import diff, nearest, recourse, sensitive
 from .repaint_options import repaint
+from .request import Request
 from .rule_commands import learn, rules_app
 from .sections import Sectioned
 from .store_commands import StoreFile, store_app
@@ -67,37 +69,20 @@ def whyproof(
 
 
 @app.command()
+@bundled()
 def explain(
-    model: options.Model,
-    data: options.Data,
     row: options.Row,
-    label: options.Label = None,
+    request: Request,
     kind: Annotated[
         str, typer.Option("--kind", help="axp: why; cxp: what would change it.", metavar="axp|cxp")
     ] = "axp",
     smallest: Annotated[
         bool, typer.Option("--smallest", help="Of the least size, and prove it.")
     ] = False,
-    strategy: options.Strategy = "witness",
-    target: options.Target = None,
-    interval: options.Interval = None,
-    floor: options.Floor = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    rules: options.Rules = None,
-    features: options.Features = None,
-    domain: options.Domain = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-    norm: options.Norm = None,
     must_contain: options.MustContain = None,
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "auto",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
@@ -105,29 +90,7 @@ def explain(
     from whyproof.explainer import kind_named
 
     from .explain import explain_command
-    from .request import Request
 
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        interval=interval,
-        floor=floor,
-        epsilon=epsilon,
-        norm=norm,
-        strategy=strategy,
-        proofs=proofs,
-        rules=rules or (),
-        features=features,
-        domain=domain,
-    )
     return explain_command(
         request,
         row,
@@ -143,11 +106,10 @@ def explain(
 
 
 @app.command("enumerate")
+@bundled()
 def enumerate_(
-    model: options.Model,
-    data: options.Data,
     row: options.Row,
-    label: options.Label = None,
+    request: Request,
     kind: Annotated[
         str, typer.Option("--kind", help="Which to list.", metavar="axp|cxp|both")
     ] = "both",
@@ -155,26 +117,10 @@ def enumerate_(
     by_size: Annotated[
         bool, typer.Option("--by-size", help="Smallest first; for one --kind.")
     ] = False,
-    strategy: options.Strategy = "witness",
-    target: options.Target = None,
-    interval: options.Interval = None,
-    floor: options.Floor = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    rules: options.Rules = None,
-    features: options.Features = None,
-    domain: options.Domain = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-    norm: options.Norm = None,
     must_contain: options.MustContain = None,
     must_not_contain: options.MustNotContain = None,
     time_limit: options.TimeLimit = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "auto",
     picture: options.Picture = None,
     json: options.Json = False,
 ) -> int:
@@ -183,30 +129,8 @@ def enumerate_(
     from whyproof.explainer import kind_named
 
     from .explain import enumerate_command
-    from .request import Request
 
     kinds = list(Kind) if kind == "both" else [kind_named(kind)]
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        interval=interval,
-        floor=floor,
-        epsilon=epsilon,
-        norm=norm,
-        strategy=strategy,
-        proofs=proofs,
-        rules=rules or (),
-        features=features,
-        domain=domain,
-    )
     return enumerate_command(
         request,
         row,

@@ -8,20 +8,21 @@ from typing import Annotated
 import typer
 
 from . import options
+from .bundles import bundled
+from .request import Request
 
 __all__ = ["audit"]
 
 
+@bundled()
 def audit(
-    model: options.Model,
-    data: options.Data,
+    request: Request,
     rows: Annotated[
         str, typer.Option("--rows", help="Rows A to B-1, counted from 0.", metavar="A:B")
     ],
     store: Annotated[
         Path, typer.Option("--store", help="File to keep explanations in.", metavar="FILE")
     ],
-    label: options.Label = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Most explanations per row.", metavar="N")
     ] = None,
@@ -51,21 +52,6 @@ def audit(
     bias: Annotated[
         str, typer.Option("--bias", help="Which kind comes first.", metavar="axp|cxp")
     ] = "cxp",
-    strategy: options.Strategy = "witness",
-    target: options.Target = None,
-    interval: options.Interval = None,
-    floor: options.Floor = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    rules: options.Rules = None,
-    features: options.Features = None,
-    domain: options.Domain = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-    norm: options.Norm = None,
     time_limit: Annotated[
         float | None,
         typer.Option("--time-limit", "--max-seconds", help="Seconds for all of it.", metavar="S"),
@@ -104,36 +90,13 @@ def audit(
         typer.Option("--log", help="Append a structured log, JSON lines.", metavar="FILE"),
     ] = None,
     certify: options.Certify = None,
-    proofs: options.Proofs = "auto",
     json: options.Json = False,
 ) -> int:
     """Explain many rows into a store; run it again to go on."""
     from whyproof.explainer import kind_named
 
     from .audit import Scale, audit_command
-    from .request import Request
 
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        interval=interval,
-        floor=floor,
-        epsilon=epsilon,
-        norm=norm,
-        strategy=strategy,
-        proofs=proofs,
-        rules=rules or (),
-        features=features,
-        domain=domain,
-    )
     scale = Scale(
         jobs=jobs,
         scheduler=scheduler,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from whyproof.engine.errors import DataError, InputError
 
 from .failures import ANSWERED
-from .output import json_line, line, paragraph
+from .output import counted, json_line, line, paragraph
 
 if TYPE_CHECKING:
     from whyproof.checker import Verdict
@@ -40,15 +40,16 @@ def check_command(file: Path, model: Path, *, replay: bool, as_json: bool) -> in
     if as_json:
         json_line({"proved": True, **_summary(verdict), "claims": verdict.claims})
         return ANSWERED
-    line(f"Proved: {len(verdict.claims)} claims.")
+    line(f"Proved: {counted(len(verdict.claims), 'claim')}.")
     for claim in verdict.claims:
         paragraph(claim, "  ")
     for sentence in verdict.semantics:
         paragraph(sentence)
     paragraph(
-        f"{verdict.boxes} boxes were added up, {verdict.refutations} DRAT proofs replayed, "
-        f"{verdict.witnesses} points evaluated, "
-        f"{verdict.replayed} answers of the model's own library compared."
+        f"Added up: {counted(verdict.boxes, 'box')}; replayed: "
+        f"{counted(verdict.refutations, 'DRAT proof')}; evaluated: "
+        f"{counted(verdict.witnesses, 'point')}; compared with the model's own library: "
+        f"{counted(verdict.replayed, 'answer')}."
     )
     return ANSWERED
 
@@ -68,7 +69,8 @@ def certified(summary: object) -> None:
     """Say where a certificate was written."""
     if isinstance(summary, dict):
         refuted = summary["refutations"]
-        how = f"{summary['boxes']} boxes" + (f", {refuted} refutations" if refuted else "")
+        boxes = counted(int(str(summary["boxes"])), "box")
+        how = boxes + (f", {counted(refuted, 'refutation')}" if refuted else "")
         line(f"Certificate: {summary['file']} ({how}), checked.")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from whyproof.engine.errors import DataError, InputError
 
 from .failures import ANSWERED, PARTIAL
-from .output import json_line, line, paragraph, table
+from .output import counted, json_line, line, paragraph, table
 from .request import row_numbers
 
 if TYPE_CHECKING:
@@ -209,14 +209,14 @@ def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:
     label = found.classes[found.target]
     target = label if isinstance(label, str) and not label.isdigit() else f"class {label}"
     if found.skipped:
-        line(f"{_count(len(found.skipped), 'row')} already {target}: skipped.")
+        line(f"{counted(len(found.skipped), 'row')} already {target}: skipped.")
     if not len(found):
         line("There is nothing to change.")
         return
-    said = {"local": "each by itself", "group": f"in {_count(found.n_groups, 'group')}"}.get(
+    said = {"local": "each by itself", "group": f"in {counted(found.n_groups, 'group')}"}.get(
         found.level, "all together"
     )
-    line(f"{_count(len(found), 'row')} to {target}, {said}:")
+    line(f"{counted(len(found), 'row')} to {target}, {said}:")
     line(f"  {int(found.valid.sum())} have a point that the model confirms,")
     line(f"  {int(found.plausible.sum())} a plausible one.")
     impossible = found.summary()["outcomes"]
@@ -231,7 +231,7 @@ def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:
         order = np.argsort(-np.abs(move.mean) / np.maximum(np.ptp(found.origin, axis=0), 1e-9))
         moved = [i for i in order[:5].tolist() if move.mean[i] != 0]
         words = ", ".join(f"{found.names[i]} {move.mean[i]:+.3g}" for i in moved)
-        paragraph(f"Group {move.number + 1} ({_count(len(move.members), 'row')}): {words}")
+        paragraph(f"Group {move.number + 1} ({counted(len(move.members), 'row')}): {words}")
     if found.level == "local":
         table(
             [
@@ -249,7 +249,3 @@ def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:
     for note in found.notes:
         paragraph(f"Note: {note}.")
     line(f"Written to {request.out}.")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,7 +14,7 @@ import numpy as np
 from whyproof.engine.errors import DataError, InputError
 
 from .failures import ANSWERED
-from .output import json_line, line, paragraph
+from .output import counted, json_line, line, paragraph
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -271,7 +271,7 @@ def _in_words(
     from whyproof.asp.rules.values import text_of
 
     count = len(rules.rules)
-    line(f"{count} rule{'s' * (count != 1)} from {n_rows} rows ({seconds:.2f} s).")
+    line(f"{counted(count, 'rule')} from {counted(n_rows, 'row')} ({seconds:.2f} s).")
     for number, rule in enumerate(rules.rules, 1):
         paragraph(f"{number}. {rule}{_right(rule.support)}", "  ")
     default = f"otherwise {rules.target} = {text_of(rules.default)}"

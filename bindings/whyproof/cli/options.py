@@ -12,6 +12,7 @@ __all__ = [
     "Classes",
     "Data",
     "Domain",
+    "Down",
     "Epsilon",
     "Features",
     "Floor",
@@ -22,24 +23,38 @@ __all__ = [
     "Label",
     "Limit",
     "Model",
+    "Models",
     "MustContain",
     "MustNotContain",
+    "Nearness",
     "Norm",
     "Picture",
     "Proofs",
     "Ranges",
     "Row",
     "Rules",
+    "Scale",
+    "Seen",
+    "Share",
     "Space",
+    "Step",
     "Strategy",
+    "Support",
     "Target",
     "TimeLimit",
+    "Up",
     "Vote",
+    "Weights",
+    "Within",
 ]
 
 Model = Annotated[
     Path,
-    typer.Argument(help="Model file: ONNX, XGBoost .json/.ubj or LightGBM .txt.", metavar="MODEL"),
+    typer.Argument(
+        help="Model file: ONNX (trees, linear models, networks), XGBoost .json/.ubj, LightGBM "
+        ".txt, learnt rules or a decision graph .json, a binarised network.",
+        metavar="MODEL",
+    ),
 ]
 Data = Annotated[
     Path,
@@ -171,3 +186,49 @@ TimeLimit = Annotated[
     typer.Option("--time-limit", help="Stop after so many seconds.", metavar="S"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Nearness = Annotated[
+    str, typer.Option("--norm", help="Distance that is minimised.", metavar="l0|l1|l2|linf")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Weight by feature, TOML or JSON.", metavar="FILE"),
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale", help="Unit of steps: as they are, range, or MAD.", metavar="none|range|mad"
+    ),
+]
+Up = Annotated[
+    list[str] | None,
+    typer.Option("--up", help="A feature that only rises; repeatable.", metavar="NAME"),
+]
+Down = Annotated[
+    list[str] | None,
+    typer.Option("--down", help="A feature that only falls; repeatable.", metavar="NAME"),
+]
+Step = Annotated[
+    list[str] | None,
+    typer.Option("--step", help="A feature moves in steps; repeatable.", metavar="NAME=V"),
+]
+Within = Annotated[
+    list[str] | None,
+    typer.Option("--within", help="Where a feature ends; repeatable.", metavar="NAME=LOW:HIGH"),
+]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option("--models", help="Another model to convince; repeatable.", metavar="MODEL"),
+]
+Share = Annotated[
+    float, typer.Option("--share", help="Share of the models to convince.", metavar="S")
+]
+Seen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--seen", help="Features whose combination occurs in DATA; repeatable.", metavar="A,B"
+    ),
+]
+Support = Annotated[
+    float | None,
+    typer.Option("--support", help="Least mean share of DATA in the point's leaves.", metavar="S"),
+]

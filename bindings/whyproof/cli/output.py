@@ -13,7 +13,19 @@ from whyproof.report.view import ExplanationView, view_of
 from whyproof.report.words import caveat, guarantee, sentence, witness
 from whyproof.store.canonical import jsonable
 
-__all__ = ["explained", "json_line", "line", "paragraph", "table"]
+__all__ = ["counted", "explained", "json_line", "line", "paragraph", "table"]
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> counted(1, "claim"), counted(2, "box"), counted(0, "row")
+    ('1 claim', '2 boxes', '0 rows')
+    """
+    plural = what + ("es" if what.endswith("x") else "s")
+    return f"{number} {what if number == 1 else plural}"
 
 
 def line(text: str = "") -> None:

@@ -10,7 +10,9 @@ import typer
 from whyproof.engine.errors import InputError
 
 from . import options
+from .bundles import bundled
 from .failures import ANSWERED, PARTIAL
+from .request import READING, REGION, Request
 
 if TYPE_CHECKING:
     from whyproof.engine.explanation import Explanation, Kind
@@ -26,10 +28,10 @@ _Names = Annotated[
 ]
 
 
+@bundled(request=(*READING, *REGION, "target", "immutable"))
 def query(
-    model: options.Model,
-    data: options.Data,
     row: options.Row,
+    request: Request,
     kind: Annotated[
         str, typer.Option("--kind", help="axp: why; cxp: what would change it.", metavar="axp|cxp")
     ] = "axp",
@@ -61,45 +63,17 @@ def query(
         bool,
         typer.Option("--uniform", help="Weigh values uniformly over ranges, not by the table."),
     ] = False,
-    label: options.Label = None,
-    target: options.Target = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    immutable: options.Immutable = None,
-    rules: options.Rules = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
-    epsilon: options.Epsilon = None,
-    norm: options.Norm = None,
     time_limit: options.TimeLimit = None,
     json: options.Json = False,
 ) -> int:
     """Ask about the explanations of one row: in all, in some, largest, likely enough."""
     from whyproof.explainer import kind_named
 
-    from .request import Request
-
     asked = [bool(necessary or relevant), such_that is not None, inflate, probability is not None]
     if sum(asked) != 1:
         raise InputError(
             "ask one thing: --necessary and --relevant, --such-that, --inflate or --probability"
         )
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        immutable=immutable or (),
-        rules=rules or (),
-        vote=vote,
-        classes=classes,
-        target=target,
-        epsilon=epsilon,
-        norm=norm,
-    )
     subject, started = request.open(), time.monotonic()
     which = kind_named(kind)
 
@@ -117,19 +91,12 @@ def query(
     return _probable(subject, row, probability or 0.0, uniform, left(), json)
 
 
+@bundled(request=READING)
 def cover(
-    model: options.Model,
-    data: options.Data,
+    request: Request,
     rows: Annotated[
         str, typer.Option("--rows", help="Rows to cover: 0:50, 7, 1,4,9.", metavar="ROWS")
     ] = ":",
-    label: options.Label = None,
-    space: options.Space = None,
-    ranges: options.Ranges = "any",
-    integers: options.Integers = False,
-    rules: options.Rules = None,
-    vote: options.Vote = None,
-    classes: options.Classes = None,
     time_limit: options.TimeLimit = None,
     json: options.Json = False,
 ) -> int:
@@ -137,19 +104,8 @@ def cover(
     from whyproof.engine.budget import Budget
 
     from .output import json_line, line, paragraph
-    from .request import Request, row_numbers
+    from .request import row_numbers
 
-    request = Request(
-        model=model,
-        data=data,
-        label=label,
-        space=space,
-        ranges=ranges,
-        integers=integers,
-        rules=rules or (),
-        vote=vote,
-        classes=classes,
-    )
     subject = request.open()
     every = f"0:{subject.table.n_rows}" if rows == ":" else rows
     numbers = row_numbers(every, subject.table.n_rows)

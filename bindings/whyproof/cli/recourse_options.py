@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from whyproof.engine.errors import DataError, InputError, UnsupportedError
 from whyproof.engine.names import did_you_mean
 
+from . import options
 from .request import Request, Subject
 
 if TYPE_CHECKING:
@@ -32,17 +33,17 @@ class RecourseRequest:
     """The options that `nearest` and `recourse` share; see their help."""
 
     request: Request
-    norm: str = "l1"
-    weights: Path | None = None
-    scale: str = "none"
-    up: Sequence[str] = ()
-    down: Sequence[str] = ()
-    step: Sequence[str] = ()
-    within: Sequence[str] = ()
-    models: Sequence[Path] = ()
-    share: float = 1.0
-    seen: Sequence[str] = ()
-    support: float | None = None
+    norm: options.Nearness = "l1"
+    weights: options.Weights = None
+    scale: options.Scale = "none"
+    up: options.Up = None
+    down: options.Down = None
+    step: options.Step = None
+    within: options.Within = None
+    seen: options.Seen = None
+    support: options.Support = None
+    models: options.Models = None
+    share: options.Share = 1.0
 
     def open(self, subject: Subject | None = None) -> tuple[Subject, NearestSearch]:
         """Read the files and make the search.
@@ -78,13 +79,13 @@ class RecourseRequest:
             scale=self.scale,
             data=points,
         )
-        steps = {name: _number(value, "--step") for name, value in _pairs(self.step, "--step")}
+        steps = {n: _number(value, "--step") for n, value in _pairs(self.step or (), "--step")}
         actions = Actions.of(
             space,
-            up=self.up,
-            down=self.down,
+            up=self.up or (),
+            down=self.down or (),
             steps=steps,
-            within={n: _range(v, "--within") for n, v in _pairs(self.within, "--within")},
+            within={n: _range(v, "--within") for n, v in _pairs(self.within or (), "--within")},
         )
         if not isinstance(subject.model.structure, TreeEnsemble):
             raise UnsupportedError(
@@ -92,7 +93,7 @@ class RecourseRequest:
                 "without rules about features"
             )
         models: list[Classifier] = [subject.model]
-        for path in self.models:
+        for path in self.models or ():
             more = load_model(path)
             if more.classes != subject.model.classes:
                 raise DataError(
@@ -110,7 +111,7 @@ class RecourseRequest:
             actions=actions,
             region=subject.explainer.region,
             floors=self._floors(subject, points),
-            together=[_seen(space, text, points) for text in self.seen],
+            together=[_seen(space, text, points) for text in self.seen or ()],
             at_least=math.ceil(self.share * len(models) - 1e-9),
         )
         return subject, search

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.names import did_you_mean
 
+from . import options
+
 if TYPE_CHECKING:
     from whyproof.encodings.networks.classifier import NetworkClassifier
     from whyproof.engine.question import Question
@@ -21,32 +23,38 @@ if TYPE_CHECKING:
     from whyproof.models.from_sklearn_forest import Vote
     from whyproof.tables import Table
 
-__all__ = ["Request", "Subject", "row_numbers"]
+__all__ = ["QUESTION", "READING", "REGION", "Request", "Subject", "row_numbers"]
+
+
+# Fields of `Request` that belong together, for commands that do not offer all of them.
+READING = ("model", "data", "label", "space", "ranges", "integers", "rules", "vote", "classes")
+QUESTION = ("target", "interval", "floor")
+REGION = ("epsilon", "norm")
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options that `explain`, `enumerate` and `audit` share; see their help."""
+    """What commands about decisions have in common; each field is an option, see its help."""
 
-    model: Path
-    data: Path
-    label: str | None = None
-    space: Path | None = None
-    ranges: str = "any"
-    integers: bool = False
-    immutable: Sequence[str] = ()
-    vote: str | None = None
-    classes: str | None = None
-    target: str | None = None
-    interval: str | None = None
-    floor: float | None = None
-    epsilon: float | None = None
-    norm: str | None = None
-    strategy: str = "witness"
-    proofs: str = "auto"
-    rules: Sequence[Path] = ()
-    features: str | None = None
-    domain: str | None = None
+    model: options.Model
+    data: options.Data
+    label: options.Label = None
+    target: options.Target = None
+    interval: options.Interval = None
+    floor: options.Floor = None
+    space: options.Space = None
+    ranges: options.Ranges = "any"
+    integers: options.Integers = False
+    immutable: options.Immutable = None
+    rules: options.Rules = None
+    features: options.Features = None
+    domain: options.Domain = None
+    vote: options.Vote = None
+    classes: options.Classes = None
+    epsilon: options.Epsilon = None
+    norm: options.Norm = None
+    strategy: options.Strategy = "witness"
+    proofs: options.Proofs = "auto"
 
     def open(self) -> Subject:
         """Read the files and pose the question.
@@ -85,7 +93,7 @@ class Request:
                 model,
                 ranges="data" if self.ranges == "data" else "any",
                 integers=self.integers,
-                immutable=self.immutable,
+                immutable=self.immutable or (),
             )
         elif self.integers or self.immutable or self.ranges != "any":
             raise InputError("--space says it all: leave --ranges, --integers and --immutable out")

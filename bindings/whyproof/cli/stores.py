@@ -11,7 +11,7 @@ from whyproof.engine.errors import InputError
 from whyproof.store import RowStatus, Store, export, merge, vacuum, verify
 
 from .failures import ANSWERED, BAD_INPUT, say
-from .output import json_line, line, table
+from .output import counted, json_line, line, table
 
 __all__ = [
     "export_command",
@@ -125,8 +125,9 @@ def merge_command(target: Path, sources: Sequence[Path], *, as_json: bool) -> in
         json_line({"out": str(target), **asdict(done)})
     else:
         line(
-            f"{target}: {done.rows} rows and {done.explanations} explanations added from "
-            f"{done.stores} store{'s' if done.stores > 1 else ''}"
+            f"{target}: {counted(done.rows, 'row')} and "
+            f"{counted(done.explanations, 'explanation')} added from "
+            f"{counted(done.stores, 'store')}"
         )
     return ANSWERED
 
