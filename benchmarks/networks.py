@@ -26,10 +26,11 @@ from benchmarks.fame_nets import fame_model
 from benchmarks.machine import data_folder, describe_machine, merge_result, write_result
 from whyproof.encodings.networks.attack import AttackOptions
 from whyproof.encodings.networks.classifier import NetworkClassifier
-from whyproof.encodings.networks.contrastive import grade, sensitivity
+from whyproof.encodings.networks.contrastive import grade
 from whyproof.encodings.networks.milp import MilpOracle
 from whyproof.encodings.networks.oracle import NetworkOracle, OracleOptions
 from whyproof.encodings.networks.search import NetworkSearch
+from whyproof.encodings.networks.shrinking import sensitivity
 from whyproof.encodings.networks.spaces import image_space
 from whyproof.engine.answers import Counterexample, Entailed
 from whyproof.engine.budget import Budget, Meter

@@ -25,10 +25,11 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from whyproof.encodings.networks.attack import AttackOptions  # noqa: E402
-from whyproof.encodings.networks.contrastive import grade, shrink  # noqa: E402
+from whyproof.encodings.networks.contrastive import SharedTree, grade  # noqa: E402
 from whyproof.encodings.networks.milp import MilpOracle, confirm_answer  # noqa: E402
 from whyproof.encodings.networks.oracle import NetworkOracle, OracleOptions  # noqa: E402
 from whyproof.encodings.networks.search import NetworkSearch  # noqa: E402
+from whyproof.encodings.networks.shrinking import polish, shrink  # noqa: E402
 
 
 def dense_model(seed: int, sizes: tuple[int, ...], activation: str = "Relu") -> ModelProto:
@@ -245,6 +246,34 @@ def test_attacks_shrink_to_sets_that_no_attack_can_shorten() -> None:
     small = shrink(oracle, witness)
     assert small.moved <= witness.moved
     problem.replay(small.point, small.moved)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_polishing_stays_within_what_may_move_and_never_grows(seed: int) -> None:
+    problem = problem_of(seed, 8, 0.8)
+    oracle = NetworkOracle(problem)
+    (witness,) = oracle.attack(oracle.place.movable[None], AttackOptions(steps=30, restarts=3))
+    if witness is None:
+        return
+    small = shrink(oracle, witness)
+    within = small.moved | frozenset(range(5))
+    better = polish(oracle, small, within, 1.0, patience=2)
+    assert better.moved <= within and len(better.moved) <= len(small.moved)
+    problem.replay(better.point, better.moved)
+
+
+def test_trees_that_end_at_a_glance_or_not_give_minimal_sets_of_the_truth() -> None:
+    for seed in range(4):
+        problem = problem_of(seed, 5, 0.6)
+        truth = by_milp(problem)
+        oracle = NetworkOracle(problem)
+        search = SharedTree(oracle, glance=0.0)
+        found = minimise(problem, oracle, Kind.CXP, strategy=search)
+        if found is None:
+            assert not truth[problem.universe]
+            continue
+        assert found.status is Status.MINIMAL and truth[found.members]
+        assert not any(truth[found.members - {i}] for i in found.members)
 
 
 def test_time_limits_leave_elements_open_and_never_guess() -> None:

@@ -1,15 +1,10 @@
 """One contrastive explanation: shrink by attacks, prove all deletions with one tree.
 
-A witness is a weak explanation of its own support, so attacks alone make the set small:
-
-1. rank the features that the witness moves by the first-order effect on the margin, the
-   gradient averaged between instance and witness, and attack one batch of sets without the
-   least effective features: as many as the margin pays for, more, and fewer;
-2. once large groups fail, attack "everything but one" for the least effective ones too, as
-   low as the margin goes; what was easy alone is left out together in the next batch;
-   until nothing in a batch succeeds;
-3. prove all deletions in one shared tree (`NetworkOracle.obligations`).  If the tree finds a
-   counterexample, which is rare, it is the next witness and step 1 resumes.
+1. `shrink` the witness until attacks take nothing more;
+2. prove all deletions in one shared tree (`NetworkOracle.obligations`).  If the tree finds a
+   counterexample, which is rare, it is the next witness and step 1 resumes;
+3. a tree that does not end within a glance is a sign of a set that is too large: `polish` it
+   first, then give the tree its whole time.
 
 That is a handful of sequential rounds, where dichotomic search asks hundreds of questions
 one after another.  What the tree cannot close within its time is retried one by one, and
@@ -19,129 +14,20 @@ stays open in the report after that.  As a strategy of the engine it serves enum
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from whyproof.engine.answers import Answer, Counterexample, Entailed
 from whyproof.engine.minimal.predicate import Verdict, WeakExplanation
 from whyproof.engine.minimal.result import MinimalSet
 from whyproof.engine.space import FeatureSet
 
-from .attack import AttackOptions
 from .bounds.sets import Box
 from .bounds.slopes import Ascent
 from .oracle import NetworkOracle
+from .shrinking import polish, shrink
 
-__all__ = ["SharedTree", "grade", "sensitivity", "shrink"]
-
-_KEPT = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.54, 0.63, 0.71, 0.78, 0.84, 0.89, 0.94)
-_SPARED = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.35, 1.6, 2.0)
-_EASY = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.6, 0.8, 1.0)
-_SINGLES = 64
-_ALL_SINGLES = 256
-
-
-def sensitivity(oracle: NetworkOracle, witness: Counterexample) -> Tensor:
-    """Return how much each feature can lower the margin, to first order, ``(features,)``."""
-    return _effects(oracle, witness)[0]
-
-
-def _effects(oracle: NetworkOracle, witness: Counterexample) -> tuple[Tensor, float]:
-    """Return the effect of each feature, and the least margin at hand.
-
-    The gradient is averaged between instance and witness; the margin is that of the
-    witness, or of the corner of its features that the gradient points to.
-    """
-    place = oracle.place
-    target = place.target
-    play = place.play(place.movable)
-    ends = torch.stack([place.deviation(play, witness.point), torch.zeros_like(play.lower)])
-    case = int(target.margins(play.network(ends[:1]))[0].argmin())
-    ends = ends.requires_grad_()
-    (slope,) = torch.autograd.grad(target.margins(play.network(ends))[:, case].sum(), ends)
-    mean = slope.mean(0)
-    owner = place.owner[play.columns]
-    effect = torch.maximum(-mean * play.lower, -mean * play.upper)
-    moved = place.mask([witness.moved])[0][owner]
-    corner = torch.where(slope[0] > 0, play.lower, play.upper) * moved
-    with torch.no_grad():
-        margin = target.margin(play.network(torch.stack([ends[0], corner]))).min()
-    return effect.new_zeros(place.n_features).index_add(0, owner, effect), float(margin)
-
-
-def shrink(
-    oracle: NetworkOracle, witness: Counterexample, seconds: float = float("inf")
-) -> Counterexample:
-    """Return a counterexample from which attacks take nothing more, or time is over.
-
-    Each wave is one batch: leave out the least effective features, as many as the margin
-    pays for, more and fewer; what could be left out alone in the wave before, together;
-    and, once large groups fail, each of the least effective ones alone.
-    """
-    easy: list[int] = []
-    rng = random.Random(0)
-    order, spared = _ranked(oracle, witness)
-    coarse = 5 * spared > len(order)
-    deadline = oracle.clock() + seconds
-    thorough = False
-    while oracle.clock() < deadline:
-        n = len(order)
-        sizes = {round(part * spared) for part in _SPARED} | {2, 3}
-        if coarse:
-            sizes |= {n - max(1, int(part * n)) for part in _KEPT}
-        groups = [order[:k] for k in sorted(sizes) if 1 < k < n]
-        easy = [i for i in easy if i in witness.moved]
-        for k in sorted({round(part * len(easy)) for part in _EASY}):
-            if 1 < k < n:
-                groups += [easy[:k], rng.sample(easy, k)]
-        alone = [] if coarse else order[:_SINGLES]
-        if thorough:
-            groups, alone = [], order[_SINGLES:]
-        sets = [witness.moved.difference(group) for group in groups]
-        sets += [witness.moved - {one} for one in alone]
-        options = AttackOptions(steps=12, deep=not coarse)
-        hits = oracle.attack(oracle.place.mask(sets), options, warm=witness)
-        found = [w for w in hits if w is not None]
-        if not found and not coarse:
-            if thorough or not _SINGLES < n <= _ALL_SINGLES:
-                return witness
-            # One last wave for the more effective ones; in large sets the tree finds them.
-            thorough = True
-            continue
-        thorough = False
-        if found:
-            singles = zip(alone, hits[len(groups) :], strict=True)
-            easy = _by_ease(oracle, [(w, i) for i, w in singles if w is not None])
-            least = min(len(w.moved) for w in found)
-            best = [w for w in found if len(w.moved) == least]
-            witness = best[int(oracle.margins(best).argmin())]
-            order, spared = _ranked(oracle, witness)
-        coarse = len(order) < 0.85 * n
-    return witness
-
-
-def _by_ease(oracle: NetworkOracle, left_out: Sequence[tuple[Counterexample, int]]) -> list[int]:
-    """Order features by how clearly the decision changes without them."""
-    if not left_out:
-        return []
-    margins = oracle.margins([w for w, _ in left_out])
-    return [left_out[i][1] for i in margins.argsort().tolist()]
-
-
-def _ranked(oracle: NetworkOracle, witness: Counterexample) -> tuple[list[int], int]:
-    """Return what the witness moves, the least effective first, and how many it can spare.
-
-    To first order, the margin pays for leaving out the first so many together.
-    """
-    effect, margin = _effects(oracle, witness)
-    ranking: list[int] = effect.argsort().tolist()
-    order = [i for i in ranking if i in witness.moved]
-    spared = int((effect[order].cumsum(0) <= -margin).sum())
-    return order, spared
+__all__ = ["SharedTree", "grade"]
 
 
 @dataclass(frozen=True)
@@ -153,15 +39,18 @@ class SharedTree:
     oracle
         The network oracle behind the predicate.
     seconds
-        Processor seconds for the shared tree.
+        Processor seconds for the whole.
+    glance
+        For the first tree; a set that it does not decide is polished.
     single_seconds
-        For each deletion that it leaves open.
+        For each deletion that the last tree leaves open.
     singles
         Most deletions retried one by one.
     """
 
     oracle: NetworkOracle
     seconds: float = 60.0
+    glance: float = 1.5
     single_seconds: float = 5.0
     singles: int = 8
 
@@ -172,25 +61,36 @@ class SharedTree:
         answer = start.answer
         if not isinstance(answer, Counterexample):
             raise TypeError("the shared tree starts from a counterexample")
+        oracle = self.oracle
+        total = min(self.seconds, predicate.meter.remaining)
+        began = oracle.clock()
         # Half of the time is for the proofs.
-        deadline = self.oracle.clock() + min(self.seconds, predicate.meter.remaining) / 2
-        witness = shrink(self.oracle, answer, deadline - self.oracle.clock())
+        half = began + total / 2
+        witness = shrink(oracle, answer, half - oracle.clock())
+        last = False
         while True:
-            necessity, still, better = self._prove(predicate, witness)
-            if better is None:
+            left = total - (oracle.clock() - began)
+            seconds = left if last else min(self.glance, left)
+            necessity, still, better = self._prove(predicate, witness, seconds, last=last)
+            if better is not None:
+                witness = shrink(oracle, better, half - oracle.clock())
+            elif last or not still:
                 break
-            witness = shrink(self.oracle, better, deadline - self.oracle.clock())
+            else:
+                last = True
+                share = (total - (oracle.clock() - began)) / 4
+                witness = polish(oracle, witness, frozenset(candidates), share)
         members = witness.moved
         verdict = Verdict(True, members, witness)
         return MinimalSet(members, verdict, necessity, still)
 
     def _prove(
-        self, predicate: WeakExplanation, witness: Counterexample
+        self, predicate: WeakExplanation, witness: Counterexample, seconds: float, *, last: bool
     ) -> tuple[dict[int, Answer], FeatureSet, Counterexample | None]:
         """Prove that no feature can be left out, or find a counterexample without one."""
         oracle, members = self.oracle, witness.moved
         universe = oracle.problem.universe
-        seconds = min(self.seconds, predicate.meter.remaining)
+        seconds = min(seconds, predicate.meter.remaining)
         sample = oracle.place.mask([members])
         is_box = isinstance(oracle.place.box(oracle.place.play(sample[0]), sample), Box)
         necessity: dict[int, Answer] = {}
@@ -204,7 +104,7 @@ class SharedTree:
                 necessity[i] = proof
                 oracle.facts.remember(proof)
             still = shared.open
-        if still and (len(still) <= self.singles or not is_box):
+        if still and last and (len(still) <= self.singles or not is_box):
             for i in sorted(still):
                 if predicate.meter.exhausted() is not None:
                     break

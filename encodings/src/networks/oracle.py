@@ -46,6 +46,7 @@ from .attack import AttackOptions, attack
 from .bounds.backward import enclosures
 from .bounds.goals import Deletions, Extensions, Goal, Single
 from .bounds.hidden import hidden_ranges
+from .bounds.reduction import reduced
 from .bounds.sets import Box, Budget, InputSet
 from .bounds.slopes import Ascent, optimise_slopes
 from .bounds.tree import Tree, TreeOptions, TreeResult
@@ -549,9 +550,8 @@ class NetworkOracle:
             def over() -> bool:
                 return self.clock() - began > limit / 2
 
-            tree = Tree(
-                play.network, goal, self.place.target, confirm, self.options.tree, over=over
-            )
+            network = reduced(play.network, goal.inputs, over) or play.network
+            tree = Tree(network, goal, self.place.target, confirm, self.options.tree, over=over)
             result = tree.run(limit - (self.clock() - began), self.clock)
         self.tally.trees += 1
         self.tally.nodes += result.nodes

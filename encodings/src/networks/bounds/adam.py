@@ -51,7 +51,7 @@ class Adam:
         spread = 1 - _SECOND**self._steps
         with torch.no_grad():
             for i, slope in enumerate(slopes):
-                if slope is None:
+                if slope is None:  # pyright: ignore[reportUnnecessaryComparison]
                     continue
                 mean, square = self._mean[i], self._square[i]
                 mean.mul_(_FIRST).add_(slope, alpha=1 - _FIRST)

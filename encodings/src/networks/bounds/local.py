@@ -119,7 +119,11 @@ class Localiser:
         for front in self._fronts:
             weight, size = self._columns_of(front, columns)
             operator = DenseOperator(
-                weight, front.offset, size=size, terms=front.terms, bias_size=front.offset_size
+                weight,
+                front.offset,
+                size=size,
+                terms=max(front.terms, len(front.offset)),
+                bias_size=front.offset_size,
             )
             place[front.step] = len(steps)
             steps.append(Step(operator, (0,), len(front.offset)))

@@ -56,8 +56,6 @@ class SumOperator(LinearOperator):
 class SelectOperator(LinearOperator):
     """Entries picked by index, with constants where the index is -1."""
 
-    terms = 1
-
     def __init__(self, index: Tensor, fill: Tensor, size: int) -> None:
         self.index = index
         self.bias = torch.where(index < 0, fill, torch.zeros_like(fill))
@@ -65,6 +63,8 @@ class SelectOperator(LinearOperator):
         self.place = index[self.kept]
         self.size = size
         self.whole = len(self.kept) == len(index)
+        # Backwards, what was picked several times adds up.
+        self.terms = int(torch.bincount(self.place).max()) if len(self.place) else 1
 
     def _pick(self, x: Tensor) -> Tensor:
         if self.whole:

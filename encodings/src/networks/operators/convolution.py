@@ -21,7 +21,8 @@ class ConvolutionOperator(LinearOperator):
         self.size = weight.abs()
         pixels = node.output[1] * node.output[2]
         self.bias = bias.repeat_interleave(pixels)
-        self.terms = int(weight[0].numel())
+        # Forward over the channels read, backward over the channels written.
+        self.terms = int(weight[0, 0].numel()) * max(weight.shape[:2])
         top, left, below, right = node.padding
         self._pad = (left, right, top, below)
         padded = (node.image[1] + top + below, node.image[2] + left + right)

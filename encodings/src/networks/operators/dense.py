@@ -24,7 +24,8 @@ class DenseOperator(LinearOperator):
         Bound on the size of the numbers added up in each entry of `weight`, for a matrix
         that is itself a product; its absolute value otherwise.
     terms
-        Most numbers added up on the way to one entry; the number of columns by default.
+        Most numbers added up on the way to one entry, of the product from either side; the
+        larger side by default.
     bias_size
         The same as `size` for the bias.
     """
@@ -42,7 +43,7 @@ class DenseOperator(LinearOperator):
         self.parts = parts
         self.bias = bias.repeat(parts)
         self.size = weight.abs() if size is None else size
-        self.terms = weight.shape[1] if terms is None else terms
+        self.terms = max(weight.shape, default=1) if terms is None else terms
         self._bias_size = self.bias.abs() if bias_size is None else bias_size
 
     @property

@@ -10,6 +10,8 @@ a margin that covers the rounding of ``exp`` and ``tanh``.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -24,9 +26,9 @@ _NARROW = 1e-6
 class _SmoothActivation(Activation):
     """An S-shaped function that is odd about zero up to a shift."""
 
+    @abstractmethod
     def slope(self, x: Tensor) -> Tensor:
         """Return the derivative."""
-        raise NotImplementedError
 
     def enclose(self, lower: Tensor, upper: Tensor) -> Enclosure:
         """Prepare chords and limiting tangents."""
