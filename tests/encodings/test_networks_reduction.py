@@ -105,7 +105,7 @@ def test_budgets_reduce_by_what_few_features_can_do() -> None:
 
 
 def test_without_unstable_neurons_only_affine_maps_are_left() -> None:
-    network = random_network(2)
+    network = random_network(3)
     tiny = torch.full((1, network.n_inputs), 1e-12, dtype=D)
     small = reduced(network, Box(-tiny, tiny))
     assert small is not None and not small.nonlinear
