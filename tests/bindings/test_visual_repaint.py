@@ -57,6 +57,8 @@ def test_nothing_changes_outside_the_region(data: st.DataObject) -> None:
         start_step=data.draw(st.integers(50, 1000)),
         noisy=data.draw(st.booleans()),
         narrow_to=data.draw(st.sampled_from([None, 0.1])),
+        anchored=data.draw(st.booleans()),
+        through_network=data.draw(st.booleans()),
         cell=2,
     )
     for result in repaint(
@@ -171,7 +173,7 @@ def test_the_first_step_has_length_one_and_later_ones_are_relative() -> None:
 
 
 def test_adam_agrees_with_that_of_torch() -> None:
-    own = Stabiliser(normalise=False)
+    own = Stabiliser(pooled=False, normalise=False)
     weight = torch.zeros(1, 1, 2, 2, requires_grad=True)
     optimiser = torch.optim.Adam([weight], lr=1.0)
     random = torch.Generator().manual_seed(1)
@@ -204,10 +206,68 @@ def test_narrowing_only_shrinks_and_ends_at_the_area() -> None:
 
 def test_views_are_the_same_for_every_image_of_a_batch() -> None:
     images = torch.rand(5, 1, SIDE, SIDE)
+    targets = torch.tensor([0, 1, 2, 0, 1])
     views = Views(3)
-    whole = views.log_probabilities(classifier().logits, images, 4)
-    parts = [views.log_probabilities(classifier().logits, i[None], 4) for i in images]
-    assert torch.allclose(whole, torch.cat(parts), atol=1e-5)
+    for fading in (False, True):
+        whole = views.belief(classifier().logits, images, targets, 4, fading=fading)
+        parts = [
+            views.belief(classifier().logits, images[i, None], targets[i, None], 4, fading=fading)
+            for i in range(5)
+        ]
+        assert torch.allclose(whole, torch.cat(parts), atol=1e-5)
+
+
+def test_log_odds_rise_in_the_same_direction_and_do_not_fade() -> None:
+    images = torch.rand(4, 1, SIDE, SIDE)
+    targets = torch.tensor([0, 1, 2, 0])
+    slopes = []
+    for fading in (False, True):
+        origin = images.clone().requires_grad_()
+        belief = Views().belief(classifier().logits, origin, targets, 0, fading=fading)
+        (slope,) = torch.autograd.grad(belief.sum(), origin)
+        slopes.append(slope)
+    likely = classifier().logits(images).softmax(1)[torch.arange(4), targets]
+    assert torch.allclose(slopes[0] * (1 - likely).view(-1, 1, 1, 1), slopes[1], atol=1e-5)
+
+
+def test_one_mean_square_per_sample_keeps_the_direction() -> None:
+    drawn = torch.rand(3, 2, 4, 4, generator=torch.Generator().manual_seed(4)) - 0.5
+    gradient = (drawn + 0.1 * drawn.sign()) * torch.tensor([1e-3, 1.0, 1e3]).view(-1, 1, 1, 1)
+    step = Stabiliser(normalise=False)(gradient)
+    power = gradient.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    assert torch.allclose(step, gradient / power, rtol=1e-3)
+    signs = Stabiliser(pooled=False, normalise=False)(gradient)
+    assert torch.allclose(signs, gradient.sign(), atol=1e-3)
+
+
+def test_an_anchored_walk_without_a_push_returns_the_original() -> None:
+    images = as_signed(IMAGES[:3])
+    region = torch.ones(3, 1, SIDE, SIDE, dtype=torch.bool)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(3))
+    args = (bridge(), classifier().logits, images, region, torch.tensor([0, 1, 0]), noise)
+    far = {}
+    for anchored in (True, False):
+        options = SamplerOptions(scale=1e-9, anchored=anchored, steps=12)
+        far[anchored] = float((walk(*args, options) - images).abs().max())
+    # The grid ends at the first step, which still holds that step's share of noise.
+    assert far[True] < 0.02 < far[False]
+    # The control without guidance is the network alone.
+    control = SamplerOptions(scale=0.0, steps=12)
+    plain = replace(control, anchored=False)
+    assert torch.equal(walk(*args, control), walk(*args, plain))
+
+
+def test_guidance_as_published_is_guidance_through_the_network() -> None:
+    options = SamplerOptions(scale=3.0, steps=4).as_published()
+    assert options == SamplerOptions(
+        scale=3.0, steps=4, pooled=False, fading=True, through_network=True, anchored=False
+    )
+    images, targets = wanted(4)
+    regions = np.ones(images.shape[:3], dtype=bool)
+    found = repaint(
+        bridge(), classifier(), images, regions, targets, options=options, control=False
+    )
+    assert any(r.reached for r in found) and all(r.outside == 0 for r in found)
 
 
 def test_an_attempt_that_fails_is_followed_by_a_stronger_one() -> None:

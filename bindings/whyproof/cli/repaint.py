@@ -51,6 +51,7 @@ class RepaintRequest:
     steps: int
     noisy: bool
     views: int
+    published: bool
     narrow_to: float | None
     copies: int
     draws: int
@@ -160,6 +161,8 @@ def _options(request: RepaintRequest, classifier: ImageClassifier) -> BatchOptio
         cell=request.cell,
         views=Views(request.views),
     )
+    if request.published:
+        sampler = sampler.as_published()
     attempts = Attempts(draws=request.draws, seed=request.seed, batch=request.batch)
     return BatchOptions(request.source, request.target, source, sampler, attempts, request.copies)
 
@@ -248,6 +251,11 @@ def _facts(request: RepaintRequest) -> list[tuple[str, str]]:
         ("classifier", request.classifier.name),
         ("generator", request.bridge.name),
         ("region", f"everything but: {region}" if request.inverse else region),
-        ("guidance", f"scale {request.scale:g}, {request.steps} steps from {request.start_step}"),
+        ("guidance", _guidance(request)),
         ("seed", str(request.seed)),
     ]
+
+
+def _guidance(request: RepaintRequest) -> str:
+    told = f"scale {request.scale:g}, {request.steps} steps from {request.start_step}"
+    return f"{told}, as published" if request.published else told

@@ -26,11 +26,15 @@ def repaint(
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", metavar="DIR")],
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Only images of this predicted class.", metavar="CLASS"),
+        typer.Option(
+            "--source", "--target-id", help="Only images of this predicted class.", metavar="CLASS"
+        ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", help="Class to reach; else the runner-up.", metavar="CLASS"),
+        typer.Option(
+            "--target", "--guide-id", help="Class to reach; else the runner-up.", metavar="CLASS"
+        ),
     ] = None,
     region: Annotated[
         str,
@@ -101,6 +105,9 @@ def repaint(
     views: Annotated[
         int, typer.Option("--views", help="Disturbed views shown to the classifier.", metavar="N")
     ] = 0,
+    published: Annotated[
+        bool, typer.Option("--published", help="Guidance exactly as published.")
+    ] = False,
     narrow_to: Annotated[
         float | None,
         typer.Option("--narrow-to", help="Let the region shrink to this share.", metavar="A"),
@@ -150,6 +157,7 @@ def repaint(
         steps=steps,
         noisy=noisy,
         views=views,
+        published=published,
         narrow_to=narrow_to,
         copies=copies,
         draws=draws,

@@ -25,7 +25,6 @@ from torch import Tensor
 from whyproof.engine.errors import InputError, MissingExtraError, ModelError
 
 from .bridge import Logits
-from .guidance import Stabiliser
 from .sampler import SamplerOptions
 
 __all__ = ["Diffusion", "NoisePredictor", "load_diffusion", "walk_diffusion"]
@@ -94,7 +93,7 @@ def walk_diffusion(
     steps = diffusion.steps_from(options.start_step / 1000, options.steps)
     share = float(diffusion.kept[steps[0]])
     begun = sqrt(share) * images + sqrt(1 - share) * (noise if noise.ndim == 4 else noise[0])
-    current, steady = begun, Stabiliser(adam=options.adam, normalise=options.normalise)
+    current, steady = begun, options.stabiliser()
     for turn, (step, earlier) in enumerate(zip(steps, [*steps[1:], -1], strict=True)):
         now = float(diffusion.kept[step])
         before = float(diffusion.kept[earlier]) if earlier >= 0 else 1.0
@@ -134,8 +133,10 @@ def _look(
         estimate = ((origin - sqrt(1 - share) * predicted) / sqrt(share)).clamp(-1, 1)
         if not options.scale:
             return estimate, None
-        likely = options.views.log_probabilities(logits, (estimate + 1) / 2, turn)
-        (gradient,) = torch.autograd.grad(likely.gather(1, targets[:, None]).sum(), origin)
+        belief = options.views.belief(
+            logits, (estimate + 1) / 2, targets, turn, fading=options.fading
+        )
+        (gradient,) = torch.autograd.grad(belief.sum(), origin)
     return estimate.detach(), gradient
 
 

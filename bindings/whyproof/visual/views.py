@@ -36,15 +36,17 @@ class Views:
     """
 
     count: int = 0
-    noise: float = 0.4
+    noise: float = 0.3
     shift: int = 2
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.noise < 0 or self.shift < 0:
             raise InputError("views need a count, noise and shift that are not negative")
 
-    def log_probabilities(self, logits: Logits, images: Tensor, turn: int) -> Tensor:
-        """Return log-probabilities, averaged over the views, shape ``(batch, classes)``.
+    def belief(
+        self, logits: Logits, images: Tensor, targets: Tensor, turn: int, *, fading: bool
+    ) -> Tensor:
+        """Return how much the target is believed, averaged over the views, shape ``(batch,)``.
 
         Parameters
         ----------
@@ -52,11 +54,16 @@ class Views:
             The classifier.
         images
             In 0 to 1.
+        targets
+            Class indices, shape ``(batch,)``.
         turn
             Number of the step, which decides the views.
+        fading
+            Log-probability, whose slope fades as the target becomes likely, instead of
+            log-odds, whose slope has the same direction and does not.
         """
         if not self.count:
-            return functional.log_softmax(logits(images), dim=1)
+            return _belief(logits(images), targets, fading=fading)
         random = torch.Generator().manual_seed(turn)
         size = (self.count, 2)
         shifts = torch.randint(-self.shift, self.shift + 1, size, generator=random).tolist()
@@ -67,5 +74,13 @@ class Views:
                 for i, shift in enumerate(shifts)
             ]
         )
-        found = functional.log_softmax(logits(seen), dim=1)
-        return found.view(self.count, len(images), -1).mean(0)
+        found = _belief(logits(seen), targets.repeat(self.count), fading=fading)
+        return found.view(self.count, len(images)).mean(0)
+
+
+def _belief(scores: Tensor, targets: Tensor, *, fading: bool) -> Tensor:
+    own = targets[:, None]
+    if fading:
+        return functional.log_softmax(scores, dim=1).gather(1, own)[:, 0]
+    rest = scores.scatter(1, own, -torch.inf).logsumexp(dim=1)
+    return scores.gather(1, own)[:, 0] - rest
