@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Lattice", "mend", "simplify"]
+__all__ = ["Cost", "Lattice", "mend", "simplify"]
 
 _SHORT_LIST = 8
 _CODES = 12
 _CONTINUOUS = 1 / 64
 _SURE = 0.003
+_OTHER_CLASS = 20.0
+"""More than any lack of density costs: what is confirmed stays confirmed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,18 @@ class Lattice:
 
 
 @dataclass(frozen=True)
-class _Cost:
-    """Cost of points on the lattice, for the greedy search."""
+class Cost:
+    """Cost of points on the lattice: relations, class, density, distance, in this order.
+
+    Parameters
+    ----------
+    landscape, scale
+        What is wanted, and the scaling.
+    mode
+        `Settings.repair`: what good means.
+    confirm
+        Asks the real model.
+    """
 
     landscape: Landscape
     scale: Scale
@@ -98,7 +110,7 @@ class _Cost:
         cost = (
             1e3 * broken
             + 3 * np.maximum(lead + _SURE, 0.0)
-            + 1.0 * ~confirmed
+            + _OTHER_CLASS * ~confirmed
             + weight * short
             + 0.05 * far
         )
@@ -135,7 +147,7 @@ def mend(
     """
     if settings.repair == "none":
         return points
-    measure = _Cost(landscape, lattice.scale, settings.repair, confirm)
+    measure = Cost(landscape, lattice.scale, settings.repair, confirm)
     points = points.copy()
     cost, good = measure(lattice, points, device)
     open_rows = np.flatnonzero(~good)
@@ -171,7 +183,7 @@ def simplify(
 ) -> Array:
     """Put columns back to the row's own value, smallest moves first, while points stay good."""
     points, rows = points.copy(), lattice.rows
-    measure = _Cost(landscape, lattice.scale, settings.repair, confirm)
+    measure = Cost(landscape, lattice.scale, settings.repair, confirm)
     _, good = measure(lattice, points, device)
     size = np.abs(points - rows) / lattice.scale.span
     blocks = [list(block) for block in lattice.reach.blocks]

@@ -1,8 +1,10 @@
 """Exact repair of single rows: a point that the real model confirms, or a proof of none.
 
-What the greedy search leaves open goes to the exact oracle of the model: first with the
-features that moved so far, then with all that may move.  "None" is said only by a proof
-over the whole box of the row, as real numbers: it then holds for the lattice as well.
+What the search leaves open goes to the exact oracle of the model: first with the features
+that moved so far, then with all that may move.  "None" is said only by a proof: over the
+whole box of the row, as real numbers, which then holds for the lattice as well; or, where
+a network is asked and few columns move, all in whole steps, over each point of the lattice
+(`whyproof.plausible.boxes`).
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from whyproof.engine.answers import Counterexample, Entailed
-from whyproof.engine.budget import Budget
+from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.domain import Real
 from whyproof.engine.errors import UnsupportedError, WhyproofError
+from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import ReachClass
 from whyproof.engine.region import Region
 from whyproof.engine.space import FeatureSpace
 
 from .backend import Array
+from .boxes import MOST_COLUMNS, search_boxes
 from .reach import Reach
 from .subject import Subject
 
@@ -38,7 +43,7 @@ class Outcome(StrEnum):
     EXACT = "exact"
     """An exact oracle named a point that is confirmed."""
     IMPOSSIBLE = "impossible"
-    """Proved: no point of the row's box has the target class."""
+    """Proved: no point that the row may become has the target class."""
     NOT_FOUND = "not found"
     """None was found; that there is none was not shown."""
 
@@ -82,6 +87,8 @@ def repair_row(
     quick = Budget(seconds=None if budget.seconds is None else budget.seconds / 3).start()
     try:
         problem = explainer.problem(row)
+        if _is_network(explainer.model) and _few_steps(reach, row):
+            return _over_lattice(problem, subject, reach, row, target, meter)
         oracle = explainer.oracle(problem)
         space: FeatureSpace = explainer.space
         moved = space.moved(row, tried) & space.mutable
@@ -103,6 +110,47 @@ def repair_row(
     return Repaired(Outcome.NOT_FOUND, None, why)
 
 
+def _is_network(model: Any) -> bool:  # noqa: ANN401
+    return type(model.structure).__name__ == "NetworkGraph"
+
+
+def _few_steps(reach: Reach, row: Array) -> bool:
+    """Tell whether a row moves in few columns only, all in whole steps and order."""
+    lower, upper = (side[0] for side in reach.limits(row[None]))
+    moving = upper > lower
+    in_blocks = [i for block in reach.blocks for i in block]
+    return bool(
+        1 <= moving.sum() <= MOST_COLUMNS
+        and (reach.steps[moving] > 0).all()
+        and not moving[in_blocks].any()
+    )
+
+
+def _over_lattice(
+    problem: ExplanationProblem,
+    subject: Subject,
+    reach: Reach,
+    row: Array,
+    target: int,
+    meter: Meter,
+) -> Repaired:
+    """Decide every point that a row may become."""
+    from whyproof.encodings.networks.neighbourhood import Neighbourhood
+
+    def accept(points: Array) -> npt.NDArray[np.bool_]:
+        rows = np.repeat(row[None], len(points), axis=0)
+        return np.asarray(
+            (subject.says(points) == target) & reach.admissible(rows, points), dtype=np.bool_
+        )
+
+    found = search_boxes(Neighbourhood(problem), reach.steps, accept, meter)
+    if found.point is not None:
+        return Repaired(Outcome.EXACT, found.point)
+    if found.complete:
+        return Repaired(Outcome.IMPOSSIBLE, None, "proved for every value that exists")
+    return Repaired(Outcome.NOT_FOUND, None, "out of time")
+
+
 def _explainer(subject: Subject, reach: Reach, row: Array, target: int) -> Any:  # noqa: ANN401
     """Return an explainer of the row's box, or why there is none."""
     from whyproof.explainer import Explainer
@@ -120,7 +168,7 @@ def _explainer(subject: Subject, reach: Reach, row: Array, target: int) -> Any: 
             return f"there is no exact oracle for this model: {error}"
     lower, upper = (side[0] for side in reach.limits(row[None]))
     space = reach.space
-    if type(model.structure).__name__ == "NetworkGraph":
+    if _is_network(model):
         # Networks are decided over real numbers: a superset of the lattice.
         space = FeatureSpace.of(
             [column.name for column in space.columns],

@@ -17,24 +17,22 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.recourse.actions import Actions
-from whyproof.engine.budget import Budget
 from whyproof.engine.errors import DataError, InputError
 from whyproof.engine.space import FeatureSpace
 
-from .backend import Array, device_named, numbers, require_torch, seeded, tensor
+from .backend import Array, device_named, numbers, require_torch, seeded
 from .choices import choose
 from .density import Density, batches, scores_of
 from .flow_training import FlowTraining, train_flow
 from .landscape import Landscape, Threshold
-from .lattice import Lattice, mend, simplify
+from .last_mile import LastMile
 from .lead import Lead
 from .projection import Projection
 from .reach import Reach
-from .repair import Outcome, repair_row
 from .result import Counterfactuals
 from .rows import descend_rows
 from .scale import Scale
-from .settings import Level, Settings, Weights
+from .settings import Level, Settings
 from .shared import learn_shifts
 from .subject import Subject, subject_of
 
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["PlausibleSearch"]
 
 _MAGNITUDES = tuple(float(f) for f in np.round(np.linspace(0.2, 2.4, 12), 2))
-_INSIDE = 0.45
-_CLASS_FIRST = Weights(distance=0.05, plausibility=0.1)
 _FINE = tuple(float(f) for f in np.round(np.linspace(0.1, 2.6, 26), 2))
 
 
@@ -297,17 +293,18 @@ class _Run:
         self.seconds: dict[str, float] = {}
         self._clock = time.process_time()
         self.landscape = search.landscape(settings)
+        self.mile = LastMile(search, self.landscape, settings, level, self.rows)
 
     def local(self) -> Counterfactuals:
         """Search row by row."""
         relaxed: list[Tensor] = []
         with seeded(self.settings.seed):
             for part in batches(len(self.rows), self.settings.batch):
-                origin, bounds = self._prepared(self.rows[part])
+                origin, bounds = self.mile.prepared(self.rows[part])
                 relaxed.append(descend_rows(self.landscape, bounds, origin, self.settings))
         self._lap("search")
         parts = list(zip(batches(len(self.rows), self.settings.batch), relaxed, strict=True))
-        points = [self._lattice(part).points(found) for part, found in parts]
+        points = [self.mile.lattice(part).points(found) for part, found in parts]
         self._lap("snap")
         return self._finish(
             self._join([self.search.scale.from_unit(numbers(p)) for p in relaxed]),
@@ -327,16 +324,16 @@ class _Run:
         few = np.arange(len(self.rows))
         if len(few) > self.settings.learn_rows:
             few = np.sort(random.choice(few, self.settings.learn_rows, replace=False))
-        origin, bounds = self._prepared(self.rows[few])
+        origin, bounds = self.mile.prepared(self.rows[few])
         with seeded(self.settings.seed):
             shifts = learn_shifts(self.landscape, bounds, origin, self.settings, groups=count)
         self._lap("search")
         relaxed, points, group, size = [], [], [], []
         for part in batches(len(self.rows), self.settings.batch):
-            origin, bounds = self._prepared(self.rows[part])
+            origin, bounds = self.mile.prepared(self.rows[part])
             free = self._choose(bounds, origin, shifts, None)
             relaxed.append(self.search.scale.from_unit(numbers(free[0])))
-            lattice = self._lattice(part)
+            lattice = self.mile.lattice(part)
             if self.search.reach.has_lattice:
                 free = self._choose(bounds, origin, shifts, lattice.snap)
             points.append(lattice.points(free[0]))
@@ -377,46 +374,14 @@ class _Run:
         magnitude: Array | None = None,
         shifts: Array | None = None,
     ) -> Counterfactuals:
-        """Mend, simplify, check and repair, and say what is known about each row."""
-        search, device = self.search, self.search.device
-        snapped = points.copy()
-        for part in batches(len(points), self.settings.batch):
-            lattice = self._lattice(part)
-            points[part] = mend(
-                self.landscape,
-                lattice,
-                points[part],
-                self.settings,
-                device=device,
-                confirm=self._confirm,
-            )
-            if self.level == "local" and self.settings.repair != "none":
-                points[part] = simplify(
-                    self.landscape,
-                    lattice,
-                    points[part],
-                    self.settings,
-                    device=device,
-                    confirm=self._confirm,
-                )
-        if self.settings.repair != "none":
-            self._alone(points)
+        """Walk the last mile, check, and say what is known about each row."""
+        search, mile = self.search, self.mile
+        snapped, points = points, mile.walk(points)
         self._lap("mend")
+        outcomes, reasons = mile.settle(points, snapped)
         admissible = search.reach.admissible(self.rows, points)
-        valid = self._confirm(points) & admissible
-        changed = (snapped != points).any(axis=1)
-        outcomes = [
-            (Outcome.MENDED if moved and self.level != "local" else Outcome.FOUND)
-            if good
-            else Outcome.NOT_FOUND
-            for good, moved in zip(valid, changed, strict=True)
-        ]
-        reasons: dict[int, str] = {}
-        if self.settings.repair != "none":
-            self._repair(points, outcomes, reasons)
-        admissible = search.reach.admissible(self.rows, points)
-        valid = self._confirm(points) & admissible
-        density, plausible = self._scores(points)
+        valid = mile.confirm(points) & admissible
+        density, plausible = mile.scores(points)
         self._lap("repair")
         return Counterfactuals(
             self.level,
@@ -428,9 +393,9 @@ class _Run:
             relaxed,
             points,
             tuple(outcomes),
-            self._confirm(relaxed),
+            mile.confirm(relaxed),
             valid,
-            self._scores(relaxed)[1],
+            mile.scores(relaxed)[1],
             plausible,
             admissible,
             density,
@@ -442,101 +407,6 @@ class _Run:
             search.notes,
             self.seconds,
         )
-
-    def _alone(self, points: Array) -> None:
-        """Let rows that are not served yet look for a point of their own, well inside."""
-        good = self._confirm(points) & self.search.reach.admissible(self.rows, points)
-        plausible = self.settings.repair == "plausibility" and self.search.density is not None
-        if plausible:
-            good &= self._scores(points)[1]
-        few = np.flatnonzero(~good)
-        inside = self.search.landscape(replace(self.settings, aim=_INSIDE if plausible else None))
-        for part in batches(len(few), self.settings.batch):
-            chosen = few[part]
-            how = replace(Settings.local(), margin=self.settings.margin, seed=self.settings.seed)
-            if not plausible:
-                # Nothing plausible may be in reach: the class comes first.
-                how = replace(how, weights=_CLASS_FIRST, rate=0.05)
-            origin, bounds = self._prepared(self.rows[chosen])
-            found = descend_rows(inside, bounds, origin, how)
-            lattice = Lattice(self.search.reach, self.search.scale, self.rows[chosen])
-            mended = mend(
-                self.landscape,
-                lattice,
-                lattice.points(found),
-                replace(how, repair=self.settings.repair),
-                device=self.search.device,
-                confirm=self._confirm,
-            )
-            # What is no better than before is not taken.
-            before, after = self._served(points[chosen], chosen), self._served(mended, chosen)
-            better = after > before
-            points[chosen[better]] = mended[better]
-
-    def _served(self, points: Array, rows: npt.NDArray[np.intp]) -> Array:
-        """Return how well points serve rows: 2 if valid, 1 more if plausible as well."""
-        valid = self._confirm(points) & self.search.reach.admissible(self.rows[rows], points)
-        served = 2.0 * valid
-        if self.search.density is not None:
-            served += 1.0 * (valid & self._scores(points)[1])
-        return np.asarray(served, dtype=np.float64)
-
-    def _repair(self, points: Array, outcomes: list[Outcome], reasons: dict[int, str]) -> None:
-        """Ask the exact oracle about rows that are still open."""
-        end = time.monotonic() + self.settings.repair_seconds
-        open_rows = np.flatnonzero([o is Outcome.NOT_FOUND for o in outcomes]).tolist()
-        for done_so_far, i in enumerate(open_rows):
-            left = end - time.monotonic()
-            if left <= 0:
-                reasons[i] = "the time for exact repair was spent"
-                continue
-            # What a row leaves of its share goes to those after it.
-            seconds = max(left / (len(open_rows) - done_so_far), 0.05)
-            done = repair_row(
-                self.search.subject,
-                self.search.reach,
-                self.rows[i],
-                points[i],
-                self.search.target,
-                budget=Budget(seconds=seconds),
-            )
-            outcomes[i] = done.outcome
-            if done.reason:
-                reasons[i] = done.reason
-            if done.point is not None:
-                points[i] = self._nearer(self.rows[i], done.point)
-
-    def _nearer(self, row: Array, point: Array) -> Array:
-        """Return the first point on the way from a row that the model confirms."""
-        shares = np.linspace(0.02, 1.0, 50)[:, None]
-        rows = np.repeat(row[None], len(shares), axis=0)
-        way = self.search.reach.snap(rows, row + shares * (point - row))
-        way[-1] = point
-        good = self._confirm(way) & self.search.reach.admissible(rows, way)
-        return np.asarray(way[int(np.argmax(good))] if good.any() else point, dtype=np.float64)
-
-    def _confirm(self, points: Array) -> npt.NDArray[np.bool_]:
-        """Ask the real model, batch by batch."""
-        good = np.zeros(len(points), dtype=np.bool_)
-        for part in batches(len(points)):
-            good[part] = self.search.subject.says(points[part]) == self.search.target
-        return good
-
-    def _scores(self, points: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-        search = self.search
-        if search.density is None or not len(points):
-            return np.full(len(points), np.nan), np.zeros(len(points), dtype=np.bool_)
-        scores = scores_of(search.density, search.scale.to_unit(points), search.target)
-        factor = np.log2(np.e) / points.shape[1]
-        return scores / factor, np.asarray(scores > search.threshold.score, dtype=np.bool_)
-
-    def _prepared(self, rows: Array) -> tuple[Tensor, Projection]:
-        search = self.search
-        origin = tensor(search.scale.to_unit(rows), search.device)
-        return origin, Projection(search.reach, search.scale, rows, search.device)
-
-    def _lattice(self, part: slice) -> Lattice:
-        return Lattice(self.search.reach, self.search.scale, self.rows[part])
 
     def _join(self, parts: list[Array]) -> Array:
         return np.concatenate(parts) if parts else self.rows[:0].copy()
