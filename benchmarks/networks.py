@@ -101,7 +101,7 @@ def _measure(
         if kind is Kind.CXP and explanation.open and options.grade_seconds:
             cpu = time.process_time()
             if isinstance(explanation.evidence, Counterexample):
-                record["grade"] = grade(oracle, explanation.members, options.grade_seconds)[0]
+                record["grade"] = grade(oracle, explanation.members, options.grade_seconds).at_least
                 record["grade_cpu"] = round(time.process_time() - cpu, 2)
     return record
 

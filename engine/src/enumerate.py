@@ -305,6 +305,7 @@ class Enumeration:
                 result.open,
                 result.necessity,
                 _difference(after, before),
+                result.at_least,
             )
             before = after
             if not explanation.open:

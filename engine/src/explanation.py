@@ -81,6 +81,9 @@ class Explanation:
         counterexample, for a CXp a proof.
     statistics
         What it took.
+    at_least
+        Proved: every explanation of this kind inside the members has at least so many
+        elements, a grade of what is open; zero says nothing.
     """
 
     problem: ExplanationProblem
@@ -90,6 +93,7 @@ class Explanation:
     open: FeatureSet = frozenset()
     necessity: Mapping[int, Answer] = field(default_factory=dict[int, Answer], repr=False)
     statistics: SearchStatistics = field(default_factory=SearchStatistics)
+    at_least: int = 0
 
     as_html: ClassVar[Callable[[Explanation], str] | None] = None
     """How notebooks show an explanation; set by the layer that knows about pages."""
@@ -127,14 +131,17 @@ class Explanation:
         """Return the explanation as JSON-ready data with stable keys.
 
         Keys: ``kind``, ``features``, ``indices``, ``status``, ``open``, ``prediction``,
-        ``evidence``, ``statistics``.
+        ``evidence``, ``statistics``; where elements are open and a bound is known, also
+        ``at_least``.
         """
+        graded = {"at_least": self.at_least} if self.open and self.at_least else {}
         return {
             "kind": str(self.kind),
             "features": list(self.features),
             "indices": list(self.indices),
             "status": str(self.status),
             "open": [self.problem.space.names[i] for i in sorted(self.open)],
+            **graded,
             "prediction": plain(self.problem.label),
             "evidence": evidence_as_json(self.problem, self.evidence),
             "statistics": {

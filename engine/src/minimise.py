@@ -118,7 +118,14 @@ def minimise(
         cpu_seconds=time.process_time() - cpu_started,
     )
     explanation = Explanation(
-        problem, kind, found.members, found.verdict.answer, found.open, found.necessity, statistics
+        problem,
+        kind,
+        found.members,
+        found.verdict.answer,
+        found.open,
+        found.necessity,
+        statistics,
+        found.at_least,
     )
     return (replay or Replay(problem)).explanation(explanation)
 

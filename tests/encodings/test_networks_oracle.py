@@ -157,9 +157,10 @@ def test_explanations_are_minimal_sets_of_the_truth(seed: int) -> None:
     if cxp is not None:
         assert cxp.status is Status.MINIMAL
         assert truth[cxp.members] and not any(truth[cxp.members - {i}] for i in cxp.members)
-        m, _ = grade(oracle, cxp.members, 2.0)
+        graded = grade(oracle, cxp.members, 2.0)
+        assert graded.smaller is None and graded.at_least <= len(cxp)
         assert all(not changes for s, changes in truth.items()
-                   if s < cxp.members and len(s) <= m)  # fmt: skip
+                   if s < cxp.members and len(s) < graded.at_least)  # fmt: skip
     axp = minimise(problem, oracle, Kind.AXP, strategy=NetworkSearch(oracle))
     assert axp is not None and axp.status is Status.MINIMAL
     assert not truth[everything - axp.members]

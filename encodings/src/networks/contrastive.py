@@ -27,7 +27,7 @@ from .bounds.slopes import Ascent
 from .oracle import NetworkOracle
 from .shrinking import polish, shrink
 
-__all__ = ["SharedTree", "grade"]
+__all__ = ["Grade", "SharedTree", "grade"]
 
 
 @dataclass(frozen=True)
@@ -64,32 +64,50 @@ class SharedTree:
         oracle = self.oracle
         total = min(self.seconds, predicate.meter.remaining)
         began = oracle.clock()
+
+        def left(share: float = 1.0) -> float:
+            return share * total - (oracle.clock() - began)
+
         # Half of the time is for the proofs.
-        half = began + total / 2
-        witness = shrink(oracle, answer, half - oracle.clock())
-        last = False
+        witness = shrink(oracle, answer, left(0.5))
+        last, graded = False, Grade()
         while True:
-            left = total - (oracle.clock() - began)
-            seconds = left if last else min(self.glance, left)
+            # A tree that does not end leaves time for a grade.
+            seconds = left(0.7) if last else min(self.glance, left())
             necessity, still, better = self._prove(predicate, witness, seconds, last=last)
+            if better is None and last and still and left() > 0:
+                graded = self._grade(witness, left())
+                better = graded.smaller
             if better is not None:
-                witness = shrink(oracle, better, half - oracle.clock())
+                witness = shrink(oracle, better, left(0.5))
             elif last or not still:
                 break
             else:
                 last = True
-                share = (total - (oracle.clock() - began)) / 4
-                witness = polish(oracle, witness, frozenset(candidates), share)
+                witness = polish(oracle, witness, frozenset(candidates), left() / 4)
         members = witness.moved
-        verdict = Verdict(True, members, witness)
-        return MinimalSet(members, verdict, necessity, still)
+        if graded.at_least == len(members):
+            necessity |= {i: self._without(members, i, graded.margin) for i in still}
+            still = frozenset()
+        return MinimalSet(
+            members, Verdict(True, members, witness), necessity, still, graded.at_least
+        )
+
+    def _grade(self, witness: Counterexample, seconds: float) -> Grade:
+        if not self.oracle.problem.region.is_box:
+            return Grade()
+        return grade(self.oracle, witness.moved, seconds)
+
+    def _without(self, members: FeatureSet, feature: int, margin: float | None) -> Entailed:
+        proof = Entailed(self.oracle.problem.universe - (members - {feature}), margin=margin)
+        self.oracle.facts.remember(proof)
+        return proof
 
     def _prove(
         self, predicate: WeakExplanation, witness: Counterexample, seconds: float, *, last: bool
     ) -> tuple[dict[int, Answer], FeatureSet, Counterexample | None]:
         """Prove that no feature can be left out, or find a counterexample without one."""
         oracle, members = self.oracle, witness.moved
-        universe = oracle.problem.universe
         seconds = min(seconds, predicate.meter.remaining)
         sample = oracle.place.mask([members])
         is_box = isinstance(oracle.place.box(oracle.place.play(sample[0]), sample), Box)
@@ -99,10 +117,7 @@ class SharedTree:
             shared = oracle.obligations(members, seconds)
             if shared.refuted:
                 return {}, members, next(iter(shared.refuted.values()))
-            for i in shared.proved:
-                proof = Entailed(core=universe - (members - {i}), margin=shared.margin)
-                necessity[i] = proof
-                oracle.facts.remember(proof)
+            necessity |= {i: self._without(members, i, shared.margin) for i in shared.proved}
             still = shared.open
         if still and last and (len(still) <= self.singles or not is_box):
             for i in sorted(still):
@@ -119,54 +134,71 @@ class SharedTree:
         return necessity, still, None
 
 
-def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> tuple[int, Answer | None]:
-    """Return the largest m for which no counterexample moves at most m of the members.
+@dataclass(frozen=True)
+class Grade:
+    """What is known about the sizes of contrastive explanations inside a set.
 
-    Every contrastive explanation inside the members then has more than m elements; with
-    ``m = len(members) - 1`` the set is minimal.  One batch of linear bounds finds where to
-    start; from there trees climb by a third of what is left, and halve the step when
-    one runs out of time.
+    Parameters
+    ----------
+    at_least
+        Each has at least so many elements; with the size of the set it is minimal.
+    margin
+        Of the proof; `None` if there is none.
+    smaller
+        A counterexample that moves fewer features than the set has, if one turned up.
+    """
+
+    at_least: int = 0
+    margin: float | None = None
+    smaller: Counterexample | None = None
+
+
+def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> Grade:
+    """Look for the largest m for which no counterexample moves at most m of the members.
+
+    Every contrastive explanation inside the members then has at least ``m + 1`` elements;
+    with ``m = len(members) - 1`` the set is minimal.  One batch of linear bounds finds
+    where to start; from there trees climb by a third of what is left, and halve the step
+    when one runs out of time.  A counterexample ends the search.
 
     Parameters
     ----------
     oracle
-        Of the problem.
+        Of a problem whose region is a box.
     members
         A weak contrastive explanation.
     seconds
         Processor seconds in all.
-
-    Returns
-    -------
-    m, proof
-        Zero and `None` if nothing was shown.
     """
     clock = oracle.clock
     deadline = clock() + seconds
-    low, proof = _first_grade(oracle, members)
+    low, margin = _first_grade(oracle, members)
     high, step = len(members), max(1, (len(members) - low) // 3 if low else 1)
     while high - low > 1 and (left := deadline - clock()) > 0:
         attempt = min(low + step, high - 1)
-        answer = oracle.at_most(members, attempt, left)
+        # One attempt that fails may not take all that is left.
+        answer = oracle.at_most(members, attempt, max(left / 3, min(left, 1.0)))
         if isinstance(answer, Entailed):
-            low, proof = attempt, answer
+            low, margin = attempt, answer.margin
             step = max(1, (high - low) // 3)
             continue
         if isinstance(answer, Counterexample):
-            high = min(attempt, len(answer.moved))
+            return Grade(low + 1 if low else 0, margin, answer)
         step = max(1, (min(high, attempt) - low) // 2)
-    return low, proof
+    return Grade(low + 1 if low else 0, margin)
 
 
-def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, Answer | None]:
+def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, float | None]:
     """Return what linear bounds alone prove, for several m in one batch."""
     n = len(members)
     parts = (1, 2, 4, *range(8, 64, 8))
-    sizes = sorted({max(1, n * part // 64) for part in parts})
+    sizes = sorted({max(1, min(n - 1, n * part // 64)) for part in parts})
+    if n < 2:
+        return 0, None
     play, sets = oracle.budgets(frozenset(), members, sizes)
     found = oracle.bound(play, sets, hidden=Ascent(steps=8), scores=Ascent(steps=15))
-    best, proof = 0, None
+    best: tuple[int, float | None] = 0, None
     for m, margin in zip(sizes, found.margin.tolist(), strict=True):
         if margin > oracle.precision:
-            best, proof = m, Entailed(core=oracle.problem.universe - members, margin=margin)
-    return best, proof
+            best = m, margin
+    return best

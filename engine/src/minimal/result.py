@@ -27,12 +27,16 @@ class MinimalSet:
         Per element the answer that shows that the set without it is none.
     open
         Elements for which neither was shown.  The set is minimal when it is empty.
+    at_least
+        Proved lower bound on the size of every explanation inside the set; zero says
+        nothing.
     """
 
     members: FeatureSet
     verdict: Verdict
     necessity: Mapping[int, Answer] = field(default_factory=dict[int, Answer])
     open: FeatureSet = frozenset()
+    at_least: int = 0
 
 
 class Strategy(Protocol):
