@@ -3,7 +3,8 @@
 python -m benchmarks.networks --net mnist-net_256x2.onnx --images mnist.npz --rows 0:8
     --epsilon 0.05 --strategy witness,dichotomic,swift --out result.json
 
-With ``--name`` the result is added to those that FILE holds under other names.
+``--section NAME`` is one of the tables of ``docs/benchmarks.md``; FILE holds sections by
+name and is written after each record.  ``--resume`` goes on where the same code stopped.
 
 Times are processor seconds of this process; strategies run one after the other on the same
 problem, each with its own oracle and empty memory.  Sampled proofs are decided again by
@@ -13,6 +14,7 @@ mixed-integer programming, every witness is replayed on onnxruntime.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,11 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.fame_nets import fame_model
-from benchmarks.machine import data_folder, describe_machine, merge_result, write_result
+from benchmarks.fame_nets import fame_model, published
+from benchmarks.machine import data_folder
+from benchmarks.sections import Section
 from whyproof.encodings.networks.attack import AttackOptions
 from whyproof.encodings.networks.classifier import NetworkClassifier
-from whyproof.encodings.networks.contrastive import grade
 from whyproof.encodings.networks.milp import MilpOracle
 from whyproof.encodings.networks.oracle import NetworkOracle, OracleOptions
 from whyproof.encodings.networks.search import NetworkSearch
@@ -41,41 +43,56 @@ from whyproof.engine.minimise import minimise
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.region import Region
 
+_FAME = "--kind axp --train --epsilon 0.05 --listed B/MNIST_"
+SECTIONS = {
+    "cxp": "--net mnist-net_256x2.onnx --epsilon 0.03,0.05,0.08,0.1 --redecide 1",
+    "ratios": "--net mnist-net_256x2.onnx --rows 0,1,2,6 --epsilon 0.03,0.05,0.08,0.1 "
+    "--strategy witness,dichotomic,swift",
+    "deep": "--net mnist-net_256x4.onnx --epsilon 0.05,0.1 --seconds 40",
+    "wide": "--net mnist_convSmallRELU__Point.onnx Convnet_maxpool.onnx "
+    "verix_mnist-10x2.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 --epsilon 0.05",
+    "wider": "--net mnist_convSmallRELU__Point.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 "
+    "--epsilon 0.2",
+    "axp": "--kind axp --net mnist-net_256x2.onnx --rows 0 --seconds 30",
+    "axp-long": "--kind axp --net mnist-net_256x2.onnx --rows 2 --seconds 300",
+    "fame-10x2": f"{_FAME}10x2_B_fgsm.csv --net mnist-10x2.npz",
+    "fame-cnn": f"{_FAME}cnn_B_fgsm.csv --net mnist-cnn.npz",
+    "enumerate": "--net mnist-net_256x2.onnx --rows 2 --epsilon 0.08 --enumerate 100",
+}
+"""What `docs/benchmarks.md` reports, by name."""
+
 BASELINES = {"linear": "deletion", "dichotomic": "dichotomic"}
 
 
 def main() -> None:
-    """Measure and write one JSON file."""
-    options = _arguments()
+    """Measure and write, record by record."""
+    options = _arguments(sys.argv[1:])
     torch.set_num_threads(1)
-    rng = np.random.default_rng(options.seed)
-    records: list[dict[str, Any]] = []
-    for net in options.net:
-        classifier = _load(net)
-        space = image_space(classifier.input_shape)
-        # Torch compiles its first gradients: once, before anything is measured.
-        first = ExplanationProblem(classifier, space, _images(options)[0][1], Region.ball(0.001))
-        NetworkOracle(first).obligations(frozenset({300, 301, 302}), 0.5)
-        for epsilon in options.epsilon:
-            for row, image in _images(options):
-                problem = ExplanationProblem(classifier, space, image, Region.ball(epsilon))
-                for strategy in options.strategy:
-                    record = {"net": net, "epsilon": epsilon, "row": row, "strategy": strategy}
-                    record |= _measure(problem, strategy, options, rng)
-                    records.append(record)
-                    print({k: v for k, v in record.items() if k != "members"}, flush=True)
-    result = {
-        "machine": describe_machine("torch", "onnxruntime", "highspy"),
-        "arguments": {k: v for k, v in vars(options).items() if k != "out"},
-        "records": records,
-        "summary": _summary(records),
-    }
-    for line in result["summary"]:
+    settings = {k: v for k, v in vars(options).items() if k not in ("out", "resume", "section")}
+    name = options.section or "explanations"
+    with Section(options.out, name, settings, resume=options.resume, summarise=_summary) as section:
+        for net in options.net:
+            _measure_net(net, options, section)
+    for line in _summary(section.records):
         print(line)
-    if options.out and options.name:
-        merge_result(options.out, options.name, result)
-    elif options.out:
-        write_result(options.out, result)
+
+
+def _measure_net(net: str, options: argparse.Namespace, section: Section) -> None:
+    classifier = _load(net)
+    space = image_space(classifier.input_shape)
+    images = _images(options)
+    # Torch compiles its first gradients: once, before anything is measured.
+    first = ExplanationProblem(classifier, space, images[0][1], Region.ball(0.001))
+    NetworkOracle(first).obligations(frozenset({300, 301, 302}), 0.5)
+    for epsilon in options.epsilon:
+        for row, image in images:
+            problem = ExplanationProblem(classifier, space, image, Region.ball(epsilon))
+            for strategy in options.strategy:
+                key = {"net": net, "epsilon": epsilon, "row": row, "strategy": strategy}
+                if section.holds(key):
+                    continue
+                rng = np.random.default_rng(options.seed + row)
+                section.add(key, _measure(problem, strategy, options, rng))
 
 
 def _measure(
@@ -83,7 +100,9 @@ def _measure(
 ) -> dict[str, Any]:
     oracle = NetworkOracle(problem, OracleOptions(tree_seconds=options.tree_seconds))
     kind = Kind(options.kind)
-    meter = Budget(seconds=options.wall_seconds).start()
+    baseline = name != "witness"
+    wall_limit = options.baseline_seconds if baseline else options.wall_seconds
+    meter = Budget(seconds=wall_limit).start()
     cpu, wall = time.process_time(), time.perf_counter()
     if options.enumerate:
         record = _enumerate(problem, oracle, kind, options.enumerate, meter)
@@ -98,11 +117,11 @@ def _measure(
     }
     if explanation is not None:
         record |= _check(problem, oracle, explanation, options.redecide, rng)
-        if kind is Kind.CXP and explanation.open and options.grade_seconds:
-            cpu = time.process_time()
-            if isinstance(explanation.evidence, Counterexample):
-                record["grade"] = grade(oracle, explanation.members, options.grade_seconds).at_least
-                record["grade_cpu"] = round(time.process_time() - cpu, 2)
+        if explanation.open and explanation.at_least:
+            record["at_least"] = explanation.at_least
+    if baseline:
+        # Stopped by the clock: the time spent is a lower bound.
+        record["stopped"] = meter.exhausted() is not None
     return record
 
 
@@ -196,21 +215,17 @@ def _summary(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     lines = []
     keys = dict.fromkeys((r["net"], r["epsilon"], r["strategy"]) for r in records)
     for net, epsilon, strategy in keys:
-        same = [
+        every = [
             r
             for r in records
             if (r["net"], r["epsilon"], r["strategy"]) == (net, epsilon, strategy)
-            and r.get("size") is not None
         ]
-        if not same:
-            continue
-        cpu = [r["cpu"] for r in same]
-        lines.append(
-            {
-                "net": net,
-                "epsilon": epsilon,
-                "strategy": strategy,
-                "rows": len(same),
+        same = [r for r in every if r.get("size") is not None]
+        line = {"net": net, "epsilon": epsilon, "strategy": strategy, "rows": len(every)}
+        line["none"] = len(every) - len(same)
+        if same:
+            cpu = [r["cpu"] for r in same]
+            line |= {
                 "mean_size": round(float(np.mean([r["size"] for r in same])), 2),
                 "proved": sum(r.get("status") == "minimal" for r in same),
                 "cpu_median": round(float(np.median(cpu)), 3),
@@ -218,8 +233,34 @@ def _summary(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "cpu_total": round(sum(cpu), 2),
                 "rounds_max": max(r["rounds"] for r in same),
             }
-        )
+            line |= _against_witness(same, records)
+        lines.append(line)
     return lines
+
+
+def _against_witness(
+    same: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Compare with our own search on the same problems."""
+    if same[0]["strategy"] == "witness":
+        return {}
+    problem = ("net", "epsilon", "row")
+    ours = {
+        tuple(r[k] for k in problem): r
+        for r in records
+        if r["strategy"] == "witness" and r.get("size") is not None
+    }
+    pairs = [(r, ours[key]) for r in same if (key := tuple(r[k] for k in problem)) in ours]
+    if not pairs:
+        return {}
+    ratios = [theirs["cpu"] / own["cpu"] for theirs, own in pairs]
+    return {
+        "stopped": sum(bool(theirs.get("stopped")) for theirs, _ in pairs),
+        "ratio_least": round(min(ratios), 1),
+        "ratio_median": round(float(np.median(ratios)), 1),
+        "ratio_total": round(sum(t["cpu"] for t, _ in pairs) / sum(o["cpu"] for _, o in pairs), 1),
+        "our_mean_size": round(float(np.mean([own["size"] for _, own in pairs])), 2),
+    }
 
 
 def _load(net: str) -> NetworkClassifier:
@@ -238,20 +279,26 @@ def _images(options: argparse.Namespace) -> list[tuple[int, np.ndarray]]:
     data = np.load(path)
     pixels = data["x_train" if options.train else "x_test"]
     rows: list[int] = []
-    for part in options.rows.split(","):
-        begin, _, end = part.partition(":")
-        rows += list(range(int(begin), int(end))) if end else [int(begin)]
+    if options.listed:
+        table = published(data_folder() / "nets/fame/published" / options.listed)
+        rows = [int(line["index"]) for line in table]
+    else:
+        for part in options.rows.split(","):
+            begin, _, end = part.partition(":")
+            rows += list(range(int(begin), int(end))) if end else [int(begin)]
     scale = np.float32(255)
     flat = pixels[rows].reshape(len(rows), -1).astype(np.float32) / scale
     return list(zip(rows, flat.astype(np.float64), strict=True))
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--net", nargs="+", required=True)
+    parser.add_argument("--section", choices=SECTIONS, help="settings by name; others override")
+    parser.add_argument("--net", nargs="+")
     parser.add_argument("--images", default="mnist.npz")
     parser.add_argument("--train", action="store_true", help="take training images")
     parser.add_argument("--rows", default="0:8")
+    parser.add_argument("--listed", help="take the images of a published table of FAME")
     parser.add_argument("--epsilon", type=_numbers, default=[0.05])
     parser.add_argument("--strategy", type=lambda s: s.split(","), default=["witness"])
     parser.add_argument("--kind", choices=["cxp", "axp"], default="cxp")
@@ -259,13 +306,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="processor seconds of proofs")
     parser.add_argument("--tree-seconds", type=float, default=2.0)
     parser.add_argument("--wall-seconds", type=float, default=600.0)
-    parser.add_argument("--grade-seconds", type=float, default=0.0)
+    parser.add_argument("--baseline-seconds", type=float, default=60.0, help="by the clock")
     parser.add_argument("--q", type=int, default=30, help="sets per round of SwiftCXp")
     parser.add_argument("--redecide", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--name", help="key in a file with several results")
-    return parser.parse_args()
+    parser.add_argument("--resume", action="store_true", help="keep records of the same code")
+    named, _ = parser.parse_known_args(given)
+    options = parser.parse_args([*SECTIONS.get(named.section, "").split(), *given])
+    if not options.net:
+        parser.error("name a network by --net, or a section")
+    return options
 
 
 def _numbers(text: str) -> list[float]:

@@ -22,9 +22,9 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.machine import data_folder, describe_machine, merge_result
+from benchmarks.machine import data_folder
+from benchmarks.sections import Section
 from whyproof.encodings.networks.classifier import NetworkClassifier
-from whyproof.encodings.networks.contrastive import grade
 from whyproof.encodings.networks.milp import MilpOracle
 from whyproof.encodings.networks.oracle import NetworkOracle, OracleOptions
 from whyproof.encodings.networks.search import NetworkSearch
@@ -48,24 +48,25 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="per specification or box")
     parser.add_argument("--queries", type=int, default=320)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="keep records of the same code")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    parts = {"agreement": _agreement, "vnnlib": _specifications, "boxes": _boxes}
     for part in options.part:
-        records = {"agreement": _agreement, "vnnlib": _specifications, "boxes": _boxes}[part](
-            options
-        )
-        machine = describe_machine("torch", "onnxruntime", "highspy")
-        merge_result(options.out, part, {"machine": machine, "records": records})
+        settings = {"seconds": options.seconds, "queries": options.queries}
+        with Section(options.out, part, settings, resume=options.resume) as section:
+            parts[part](options, section)
 
 
-def _agreement(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _agreement(options: argparse.Namespace, section: Section) -> None:
     rng = np.random.default_rng(0)
     data = np.load(data_folder() / "images" / "mnist.npz")["x_test"][:20]
     images = (data.reshape(20, -1).astype(np.float32) / np.float32(255)).astype(np.float64)
     verix = NetworkClassifier.load(data_folder() / "nets/mnist/verix_mnist-10x2.onnx")
-    records = []
     half = options.queries // 2
     for name in ("tiny", "verix_mnist-10x2"):
+        if section.holds({"net": name}):
+            continue
         verdicts: Counter[str] = Counter()
         spent = {"oracle": 0.0, "program": 0.0}
         for k in range(half):
@@ -92,15 +93,8 @@ def _agreement(options: argparse.Namespace) -> list[dict[str, Any]]:
                 verdicts["both yes" if isinstance(mine, Counterexample) else "both no"] += 1
             else:
                 verdicts["contradiction"] += 1
-        record = {
-            "net": name,
-            "queries": half,
-            **verdicts,
-            **{k: round(v, 1) for k, v in spent.items()},
-        }
-        records.append(record)
-        print(record, flush=True)
-    return records
+        told = {"queries": half, **verdicts, **{k: round(v, 1) for k, v in spent.items()}}
+        section.add({"net": name}, told)
 
 
 def _tiny(rng: np.random.Generator) -> NetworkClassifier:
@@ -128,24 +122,22 @@ def _tiny(rng: np.random.Generator) -> NetworkClassifier:
     return NetworkClassifier(onnx.load_model_from_string(model.SerializeToString()))
 
 
-def _specifications(options: argparse.Namespace) -> list[dict[str, Any]]:
-    records = []
+def _specifications(options: argparse.Namespace, section: Section) -> None:
     for net, spec in _pairs():
+        key = {"net": net.stem, "specification": spec.name}
+        if section.holds(key):
+            continue
         network = NetworkClassifier.load(net)
         queries = read_vnnlib(spec, network.n_columns, network.graph.n_outputs)
         found = verify(network, queries, seconds=options.seconds)
-        record = {
-            "net": net.stem,
-            "specification": spec.name,
+        told = {
             "result": str(found.outcome),
             "margin": found.margin,
             "reason": found.reason,
             "boxes": found.nodes,
             "cpu": round(found.cpu_seconds, 2),
         }
-        records.append(record)
-        print(record, flush=True)
-    return records
+        section.add(key, told)
 
 
 def _pairs() -> list[tuple[Path, Path]]:
@@ -175,10 +167,12 @@ def _cifar_pairs() -> list[tuple[Path, Path]]:
     ]
 
 
-def _boxes(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _boxes(options: argparse.Namespace, section: Section) -> None:
     """Explain the middle of each CIFAR box within the box; channels of a pixel together."""
-    records = []
     for net, spec in _cifar_pairs():
+        key = {"net": net.stem, "specification": spec.name}
+        if section.holds(key):
+            continue
         network = NetworkClassifier.load(net)
         query = read_vnnlib(spec, network.n_columns, network.graph.n_outputs)[0]
         middle = ((query.lower + query.upper) / 2).astype(np.float32).astype(np.float64)
@@ -193,17 +187,12 @@ def _boxes(options: argparse.Namespace) -> list[dict[str, Any]]:
             problem, oracle, Kind.CXP, strategy=NetworkSearch(oracle, options.seconds),
             meter=Budget(seconds=8 * options.seconds).start(),
         )  # fmt: skip
-        record: dict[str, Any] = {"net": net.stem, "specification": spec.name}
-        if found is None:
-            record |= {"status": "none", "size": None}
-        else:
-            record |= {"status": str(found.status), "size": len(found), "open": len(found.open)}
-            if found.open and isinstance(found.evidence, Counterexample):
-                record["at_least"] = found.at_least
-        record |= {"cpu": round(time.process_time() - began, 2), "nodes": oracle.tally.nodes}
-        records.append(record)
-        print(record, flush=True)
-    return records
+        told: dict[str, Any] = {"status": "none", "size": None}
+        if found is not None:
+            told = {"status": str(found.status), "size": len(found), "open": len(found.open)}
+            told["at_least"] = found.at_least
+        told |= {"cpu": round(time.process_time() - began, 2), "nodes": oracle.tally.nodes}
+        section.add(key, told)
 
 
 if __name__ == "__main__":
