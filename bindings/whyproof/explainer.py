@@ -138,6 +138,7 @@ class Explainer:
         must_not_contain: Iterable[int] = (),
         order: Sequence[int] | None = None,
         budget: Budget | None = None,
+        jobs: int = 1,
     ) -> Explanation | None:
         """Find one explanation.
 
@@ -157,6 +158,9 @@ class Explainer:
             Feature indices, those to leave out first in front.
         budget
             Limits.
+        jobs
+            Processes for this one decision, 0 for every core: ``swift`` asks so many questions
+            at once, other strategies race.  Not with the options above, budget aside.
 
         Returns
         -------
@@ -165,6 +169,16 @@ class Explainer:
             of status `UNKNOWN`.  An AXp carries the lead that it
             guarantees as `Explanation.margin`, if the budget allowed to bound it.
         """
+        if jobs != 1:
+            if smallest or weights or must_contain or must_not_contain or order is not None:
+                raise InputError(f"{_JOBS} any one explanation, without further wishes")
+            from whyproof.auditing.inside import explain_with_processes
+
+            problem, meter = self.problem(instance), (budget or Budget()).start()
+            first = explain_with_processes(
+                self, problem.instance, kind_named(kind), _jobs(jobs), meter=meter
+            )
+            return None if first is None else self.completed(first, self.oracle(problem), meter)
         if smallest or weights:
             least = self.smallest(
                 instance,
@@ -250,6 +264,7 @@ class Explainer:
         order: Sequence[int] | None = None,
         budget: Budget | None = None,
         facts: Facts | None = None,
+        jobs: int = 1,
     ) -> Enumeration:
         """Find all explanations, one after the other.
 
@@ -273,6 +288,9 @@ class Explainer:
             Limits; `count` limits the number of explanations.
         facts
             Evidence to start from and to add to.
+        jobs
+            Processes for this one decision, 0 for every core, which share what they find: the
+            same set in another order.  With ``kinds``, ``known`` and ``budget`` only.
 
         Under constraints each AXp names an irreducible set of those that it rests on.
         """
@@ -282,6 +300,26 @@ class Explainer:
         def finish(found: Explanation) -> Explanation:
             return with_constraint_core(found, self.oracle, meter)
 
+        if jobs != 1:
+            wishes = (bias, order, facts)
+            if (
+                smallest_first
+                or must_contain
+                or must_not_contain
+                or any(wish is not None for wish in wishes)
+            ):
+                raise InputError(f"{_JOBS} all explanations, in any order")
+            from whyproof.auditing.inside import enumerate_with_processes
+
+            return enumerate_with_processes(
+                self,
+                problem.instance,
+                _jobs(jobs),
+                kinds=[kind_named(kind) for kind in kinds],
+                known=tuple(known),
+                meter=meter,
+                finish=finish if problem.space.constraints else None,
+            )
         return enumerate_explanations(
             problem,
             self.oracle(problem),
@@ -438,6 +476,15 @@ class Explainer:
 
     def _indices(self, features: Iterable[int | str]) -> list[int]:
         return [self.space.index(f) if isinstance(f, str) else f for f in features]
+
+
+_JOBS = "several processes (jobs) find"
+
+
+def _jobs(jobs: int) -> int:
+    if jobs < 0:
+        raise InputError(f"jobs is a number of processes, or 0 for every core; found {jobs}")
+    return jobs
 
 
 def set_property(text: str, names: Sequence[str]) -> Callable[[FeatureSet], bool]:

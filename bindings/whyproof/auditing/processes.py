@@ -27,6 +27,7 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from whyproof.engine.errors import InputError
+from whyproof.engine.parallel.spawning import needs_script, start_process
 
 from .memory import megabytes, resident
 from .row import ExplainerLike, Fault, RowDone, RowEvent, RowFailed
@@ -105,7 +106,7 @@ class _Worker:
         added = {name: "1" for name in _QUIET if name not in os.environ}
         os.environ.update(added)
         try:
-            process.start()
+            start_process(process, script=needs_script(shipment.content or b"__main__"))
         finally:
             for name in added:
                 os.environ.pop(name, None)
@@ -237,7 +238,8 @@ class _Crew:
         if self.barren > _LOSSES * (self.plan.workers + 1):
             raise InputError(
                 f"{self.barren} worker processes in a row died before they found anything: "
-                f"{reason}; what was found before is kept; try --jobs 1 to see why"
+                f"{reason}; what was found before is kept; try --jobs 1 to see why (a script that "
+                'defines its own model has to start under: if __name__ == "__main__":)'
             )
         fresh = self._hired()
         self.workers[self.workers.index(worker)] = fresh

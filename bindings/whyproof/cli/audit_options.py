@@ -29,9 +29,7 @@ def audit(
     one_each: Annotated[
         bool, typer.Option("--one-each", help="One AXp and one CXp per row, no enumeration.")
     ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", help="Number of processes; 0 for every core.", metavar="N")
-    ] = 1,
+    jobs: options.Jobs = 1,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", help="Work on a Dask cluster.", metavar="ADDRESS|FILE|local"),

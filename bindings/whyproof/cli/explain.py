@@ -7,6 +7,7 @@ from pathlib import Path
 
 from whyproof.engine.answers import Entailed
 from whyproof.engine.budget import Budget
+from whyproof.engine.errors import InputError
 from whyproof.engine.explanation import Explanation, Kind, Status
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.margins import with_margin
@@ -29,6 +30,7 @@ def explain_command(
     must_contain: Sequence[str],
     must_not_contain: Sequence[str],
     seconds: float | None,
+    jobs: int = 1,
     certify: Path | None = None,
     picture: Path | None = None,
     as_json: bool,
@@ -41,6 +43,8 @@ def explain_command(
     extra: dict[str, object] = {"row": row}
     proved = True
     if smallest:
+        if jobs != 1:
+            raise InputError("--smallest is one process' work: leave --jobs out")
         least = explainer.smallest(
             instance, kind, must_contain=must, must_not_contain=must_not, budget=budget
         )
@@ -52,7 +56,12 @@ def explain_command(
         least, found = (
             None,
             explainer.explain(
-                instance, kind, must_contain=must, must_not_contain=must_not, budget=budget
+                instance,
+                kind,
+                must_contain=must,
+                must_not_contain=must_not,
+                budget=budget,
+                jobs=jobs,
             ),
         )
     if found is None:
@@ -82,6 +91,7 @@ def enumerate_command(
     must_not_contain: Sequence[str],
     smallest_first: bool,
     seconds: float | None,
+    jobs: int = 1,
     certify: Path | None = None,
     picture: Path | None = None,
     as_json: bool,
@@ -97,6 +107,7 @@ def enumerate_command(
         must_contain=subject.features(must_contain),
         must_not_contain=subject.features(must_not_contain),
         budget=Budget(seconds=seconds, count=limit),
+        jobs=jobs,
     )
     oracle, meter = explainer.oracle(problem), Budget(seconds=seconds).start()
     counts = dict.fromkeys(Kind, 0)

@@ -19,6 +19,7 @@ __all__ = [
     "Immutable",
     "Integers",
     "Interval",
+    "Jobs",
     "Json",
     "Label",
     "Limit",
@@ -184,6 +185,10 @@ Limit = Annotated[
 TimeLimit = Annotated[
     float | None,
     typer.Option("--time-limit", help="Stop after so many seconds.", metavar="S"),
+]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", help="Number of processes; 0 for every core.", metavar="N", min=0),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Nearness = Annotated[

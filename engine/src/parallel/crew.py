@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from multiprocessing.sharedctypes import RawValue
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ from ..budget import Budget, Meter
 from ..errors import WhyproofError
 from ..oracle import Oracle
 from ..problem import ExplanationProblem
+from .spawning import needs_script, start_process
 
 __all__ = ["Crew", "Desk", "Job", "Lost", "Maker"]
 
@@ -89,14 +91,14 @@ class _Recallable(Meter):
 class _Member:
     """One process, seen from the driver."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: Maker, *, script: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.stop: Any = RawValue("q", 0)
         self.process: BaseProcess = context.Process(
             target=_serve, args=(theirs, self.stop, make), daemon=True
         )
-        self.process.start()
+        start_process(self.process, script=script)
         theirs.close()
         self.job = 0
         """Number of the job under way, zero for none."""
@@ -122,11 +124,13 @@ class Crew:
     def __init__(self, make: Maker, size: int) -> None:
         self._make = make
         self._size = max(1, size)
+        self._script = True
         self._members: list[_Member] = []
         self._last = 0
 
     def __enter__(self) -> Crew:
-        self._members = [_Member(self._make) for _ in range(self._size)]
+        self._script = needs_script(bytes(ForkingPickler.dumps(self._make)))
+        self._members = [_Member(self._make, script=self._script) for _ in range(self._size)]
         return self
 
     def __exit__(
@@ -213,7 +217,7 @@ class Crew:
         code = member.process.exitcode
         quiet = bool(member.called_off)
         member.end()
-        self._members[position] = _Member(self._make)
+        self._members[position] = _Member(self._make, script=self._script)
         return [] if quiet else [(position, True, Lost(f"its process died (exit code {code})"))]
 
 

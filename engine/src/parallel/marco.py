@@ -14,7 +14,7 @@ or told to it, and both the driver knows.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from ..answers import Answer
@@ -50,6 +50,8 @@ def enumerate_in_parallel(
     strategy: str = "witness",
     known: Iterable[Explanation] = (),
     budget: Budget | None = None,
+    meter: Meter | None = None,
+    finish: Callable[[Explanation], Explanation] | None = None,
 ) -> Enumeration:
     """Enumerate explanations with several processes; see `enumerate_explanations`.
 
@@ -63,11 +65,11 @@ def enumerate_in_parallel(
         Makes both in each process; it can be pickled.
     workers
         Number of processes.
-    kinds, strategy, known, budget
+    kinds, strategy, known, budget, meter, finish
         As for `enumerate_explanations`.
     """
     strategy_named(strategy)
-    meter = (budget or Budget()).start()
+    meter = meter or (budget or Budget()).start()
     counted = Counted(oracle)
     universe = relevant(oracle, problem.universe)
     predicate = WeakExplanation(kinds[0], counted, universe, meter, Facts(limit=1_000_000))
@@ -84,6 +86,7 @@ def enumerate_in_parallel(
         must_not=frozenset(),
         known=earlier,
         solver=cast("Any", crew),
+        finish=finish,
     )
 
 
