@@ -30,6 +30,9 @@ _Untyped: TypeAlias = Any
 _LICENCE = (10009, 10010)
 """Gurobi's error numbers: no licence; a model larger than the licence allows."""
 
+_NONE = (3, 4)
+"""Gurobi's status numbers: infeasible; infeasible or unbounded."""
+
 
 @dataclass(frozen=True, eq=False)
 class GurobiSolution:
@@ -44,13 +47,19 @@ class GurobiSolution:
     bound
         No admissible point is better, up to the solver's tolerance.
     proved
-        Whether the solver finished.
+        Whether the solver finished with a best point.
+    infeasible
+        Whether it finished without any point.
+    nodes
+        Of its search.
     """
 
     values: npt.NDArray[np.float64] | None
     objective: float
     bound: float
     proved: bool
+    infeasible: bool = False
+    nodes: int = 0
 
 
 def checked_solver(name: str) -> str:
@@ -70,7 +79,9 @@ def checked_solver(name: str) -> str:
     return name
 
 
-def solve_with_gurobi(highs: highspy.Highs, seconds: float = math.inf) -> GurobiSolution | None:
+def solve_with_gurobi(
+    highs: highspy.Highs, seconds: float = math.inf, *, gap: float = 1e-6
+) -> GurobiSolution | None:
     """Solve a program that was built with HiGHS.
 
     Parameters
@@ -79,6 +90,8 @@ def solve_with_gurobi(highs: highspy.Highs, seconds: float = math.inf) -> Gurobi
         The program, with its objective.
     seconds
         Time limit.
+    gap
+        Absolute gap at which the search ends.
 
     Returns
     -------
@@ -91,7 +104,7 @@ def solve_with_gurobi(highs: highspy.Highs, seconds: float = math.inf) -> Gurobi
             environment.setParam("OutputFlag", 0)
             environment.start()
             with gurobi.Model(env=environment) as model:
-                return _solved(gurobi, model, highs.getLp(), seconds)
+                return _solved(gurobi, model, highs.getLp(), seconds, gap)
     except gurobi.GurobiError as error:
         if getattr(error, "errno", None) not in _LICENCE:
             raise
@@ -103,10 +116,12 @@ def solve_with_gurobi(highs: highspy.Highs, seconds: float = math.inf) -> Gurobi
         return None
 
 
-def _solved(gurobi: _Untyped, model: _Untyped, program: _Untyped, seconds: float) -> GurobiSolution:
+def _solved(
+    gurobi: _Untyped, model: _Untyped, program: _Untyped, seconds: float, gap: float
+) -> GurobiSolution:
     model.setParam("Threads", 1)
     model.setParam("MIPGap", 0.0)
-    model.setParam("MIPGapAbs", 1e-6)
+    model.setParam("MIPGapAbs", gap)
     if math.isfinite(seconds):
         model.setParam("TimeLimit", max(seconds, 0.01))
     whole = list(program.integrality_) or [highspy.HighsVarType.kContinuous] * program.num_col_
@@ -136,12 +151,14 @@ def _solved(gurobi: _Untyped, model: _Untyped, program: _Untyped, seconds: float
     model.setObjective(costs, gurobi.GRB.MAXIMIZE if upwards else gurobi.GRB.MINIMIZE)
     model.optimize()
     worst = -math.inf if upwards else math.inf
-    found = model.SolCount > 0
+    found, none = model.SolCount > 0, model.Status in _NONE
     return GurobiSolution(
         np.array([variable.X for variable in variables]) if found else None,
         float(model.ObjVal) if found else worst,
-        float(model.ObjBound),
+        worst if none else float(model.ObjBound),
         model.Status == gurobi.GRB.OPTIMAL,
+        none,
+        int(getattr(model, "NodeCount", 0)),
     )
 
 

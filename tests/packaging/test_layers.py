@@ -33,6 +33,7 @@ OPTIONAL = {
     "clingcon",
     "dratify",
     "gurobipy",
+    "ortools",
     "maraboupy",
     "distributed",
     "duckdb",

@@ -160,7 +160,9 @@ class Background:
                 for literal, side in self._edges(column, values):
                     edges[literal] = (side, column)
         self._prefer(near)
-        answer = self._search([*switches, *added, *edges], near, meter)
+        # Formulas of earlier questions must not hold by chance.
+        unused = [-switch for switch in self._extra.values() if switch not in added]
+        answer = self._search([*switches, *added, *edges, *unused], near, meter)
         if not isinstance(answer, list):
             return answer
         core = answer

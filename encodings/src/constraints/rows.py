@@ -108,6 +108,7 @@ def rows_of(
     constraints: Sequence[Constraint],
     cells: Sequence[Sequence[Interval]],
     discrete: Iterable[int] = (),
+    valued: Iterable[int] = (),
 ) -> Rows:
     """Write constraints as rows.
 
@@ -119,6 +120,8 @@ def rows_of(
         For each column its cells, ascending.
     discrete
         Columns of whole numbers.
+    valued
+        Columns whose value is needed although no linear relation names them.
 
     Raises
     ------
@@ -138,6 +141,8 @@ def rows_of(
     writer = _Writer(cells, frozenset(discrete))
     for constraint in constraints:
         writer.require(constraint.formula)
+    for column in valued:
+        writer.require_value(column)
     return writer.finish()
 
 
@@ -161,6 +166,10 @@ class _Writer:
                 self.require(part)
         else:
             self._imply(None, formula)
+
+    def require_value(self, column: int) -> None:
+        """Give a column a variable for its value."""
+        self._value(column)
 
     def _imply(self, when: Variable | None, formula: Formula) -> None:
         """Demand a formula where a truth variable is one."""

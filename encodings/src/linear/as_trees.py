@@ -16,11 +16,11 @@ import numpy.typing as npt
 from whyproof.encodings.trees.ensemble import Tree, TreeEnsemble
 from whyproof.engine.domain import Domain
 from whyproof.engine.errors import UnsupportedError
-from whyproof.engine.space import FeatureSpace
+from whyproof.engine.space import Column, FeatureSpace
 
 from .additive import AdditiveModel, ColumnTerm
 
-__all__ = ["MOST_VALUES", "additive_as_trees"]
+__all__ = ["MOST_VALUES", "additive_as_trees", "table_tree"]
 
 MOST_VALUES = 256
 """Most values of a column."""
@@ -72,6 +72,24 @@ def additive_as_trees(model: AdditiveModel, space: FeatureSpace) -> TreeEnsemble
         slack=2 * (model.rounding + 8 * 2.0**-52) * sizes,
         link=model.link,
     )
+
+
+def table_tree(term: ColumnTerm, column: Column) -> Tree:
+    """Return what one column of few values adds as a tree with one leaf per value.
+
+    Parameters
+    ----------
+    term
+        The function of the column.
+    column
+        Its values.
+
+    Raises
+    ------
+    UnsupportedError
+        If it has too many values.
+    """
+    return _tree(term, _values(column.domain, column.name))
 
 
 def _values(domain: Domain, name: str) -> npt.NDArray[np.float64]:

@@ -26,6 +26,9 @@ from whyproof.encodings.trees.objective import objectives
 from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.question import Question
 
+from .bodies import Body, added
+from .posed import Affine, Posed
+
 __all__ = ["Alternative", "ScoreRow", "alternatives", "combined", "floor_row", "side_by_side"]
 
 
@@ -45,6 +48,9 @@ class ScoreRow:
         Whether a sum equal to `least` will do; `None` if the model that runs decides.
     slack
         Sums this near to `least` are decided by the model that runs, if there is one.
+    parts
+        Models that are more than sums over leaves, with the position of their first output:
+        what they compute is added, weighted like the leaves.
     """
 
     weights: npt.NDArray[np.float64]
@@ -52,6 +58,7 @@ class ScoreRow:
     least: Fraction
     at_zero: bool | None
     slack: float
+    parts: tuple[tuple[int, Body], ...] = ()
 
     @cached_property
     def grid(self) -> float | None:
@@ -60,6 +67,8 @@ class ScoreRow:
         Gains that are multiples of one power of two add up to multiples of it, so that votes
         and halves are told apart without tolerance.
         """
+        if any(body.grid is None for _, body in self.parts):
+            return None
         quantum = 2.0 ** math.floor(math.log2(self.scale * _LEAST_GRID))
         finest = math.inf
         for k in range(_GRIDS):
@@ -68,6 +77,7 @@ class ScoreRow:
             if bool((whole == np.round(whole)).all()):
                 finest = step
                 break
+        finest = min([finest, *(body.grid or finest for _, body in self.parts)])
         on_grid = math.isfinite(finest) and (self.least / Fraction(finest)).denominator == 1
         return finest if on_grid and self.slack == 0 else None
 
@@ -83,13 +93,43 @@ class ScoreRow:
         least = float(self.least)
         if self.grid is not None:
             return least + (-0.5 if self.at_zero else 0.5) * self.grid
-        doubt = self.slack + _TOLERANCE * self.scale
+        doubt = self.slack + (_FINE if self.valued else _TOLERANCE) * self.scale
         return least + doubt if sure else least - doubt
 
     @property
     def scale(self) -> float:
         """Largest size of a gain, at least a little."""
-        return float(np.abs(self.gains).max(initial=0.0)) or 1.0
+        largest = float(np.abs(self.gains).max(initial=0.0))
+        return max([largest, *(body.scale for _, body in self.parts)]) or 1.0
+
+    @cached_property
+    def valued(self) -> frozenset[int]:
+        """Columns whose value matters, not only its cell."""
+        return frozenset(c for _, body in self.parts for c in body.valued)
+
+    @cached_property
+    def slopes(self) -> npt.NDArray[np.float64] | None:
+        """What the values of columns add, shape ``(columns,)``; `None` if that is not linear."""
+        total: npt.NDArray[np.float64] | None = None
+        for first, body in self.parts:
+            if body.lines is None:
+                return None
+            own = body.lines @ self.weights[first : first + body.lines.shape[1]]
+            total = own if total is None else total + own
+        return total
+
+    def posed(self, posed: Posed) -> Affine:
+        """Return the sum as terms of a program and a constant."""
+        used = np.flatnonzero(self.gains)
+        leaves = zip((posed.n_orders + used).tolist(), self.gains[used].tolist(), strict=True)
+        if not self.parts:
+            return list(leaves), 0.0
+        sums: list[tuple[float, Affine]] = [(1.0, (list(leaves), 0.0))]
+        for first, body in self.parts:
+            for k, output in enumerate(posed.outputs(body)):
+                if self.weights[first + k]:
+                    sums.append((float(self.weights[first + k]), output))
+        return added(sums)
 
     def exact_lead(self, boxes: LeafBoxes, cells: Cells) -> Fraction:
         """Return the sum of gains at a point minus the bound, in exact arithmetic.
@@ -114,6 +154,8 @@ _LEAST_GRID = 2.0**-14
 _GRIDS = 16
 _TOLERANCE = 2e-6
 """Solvers accept rows violated by 1e-6; rows are posed in units of their scale."""
+_FINE = 2e-9
+"""The same where values are variables: solvers are told to look closer."""
 
 Alternative = tuple[ScoreRow, ...]
 """Score rows that have to hold together."""
@@ -176,6 +218,7 @@ def alternatives(
     first: int,
     question: Question,
     prediction: float,
+    body: Body | None = None,
 ) -> list[Alternative]:
     """Translate a question about one of the models.
 
@@ -187,7 +230,10 @@ def alternatives(
         The model, and the position of its outputs in the joint one.
     question, prediction
         What is asked, and the outcome of the instance.
+    body
+        What the model is besides its leaves.
     """
+    parts = () if body is None else ((first, body),)
     found: list[Alternative] = []
     for objective in objectives(ensemble, question, prediction):
         if not objective.against:
@@ -207,7 +253,7 @@ def alternatives(
             slack = ensemble.divisor * (ensemble.slack + objective.slack)
             joint = np.zeros(boxes.values.shape[1])
             joint[first : first + ensemble.n_outputs] = weights
-            rows.append(ScoreRow(joint, boxes.values @ joint, -constant, at_zero, slack))
+            rows.append(ScoreRow(joint, boxes.values @ joint, -constant, at_zero, slack, parts))
         found.append(tuple(rows))
     return found
 

@@ -32,6 +32,7 @@ from whyproof.encodings.constraints.formula import (
     Some,
     atoms,
     columns_of,
+    holds,
 )
 from whyproof.encodings.constraints.rows import Rows, cuts, rows_of
 from whyproof.encodings.constraints.values import Values
@@ -46,7 +47,7 @@ from whyproof.engine.space import FeatureSpace, Point
 from .actions import Actions
 from .distance import Distance
 from .places import Places
-from .program import PosedProgram, Term
+from .posed import Posed, Term
 
 _TANGENTS = 24
 
@@ -75,6 +76,10 @@ class Knowledge:
         Decides the constraints exactly.
     distance
         What values cost.
+    home
+        The person as they are.
+    ends
+        By valued column that has to end between two values and is not there: these values.
     touches
         Values at which tangents of ``l2`` were added.
     """
@@ -87,10 +92,38 @@ class Knowledge:
     pinned: frozenset[int]
     background: Background
     distance: Distance
+    home: Point
+    ends: Mapping[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
     touches: Mapping[int, tuple[float, ...]] = field(default_factory=dict[int, tuple[float, ...]])
 
+    @property
+    def farthest(self) -> float:
+        """Cost of the farthest value of a valued column."""
+        return max((self._cost(c, max(self._room(c))) for c in self.valued), default=0.0)
+
+    def weight(self, feature: int) -> float:
+        """Return what it costs, of ``l0``, that a feature moves."""
+        return float(self.distance.weights[feature])
+
+    def _room(self, column: int) -> tuple[float, float]:
+        """Return how far a valued column can rise and fall."""
+        low, high = self.valued[column]
+        here = float(self.home[column])
+        return max(high - here, 0.0), max(here - low, 0.0)
+
+    def _cost(self, column: int, step: float) -> float:
+        if self.distance.norm == "l0":
+            return float(self.distance.weights[self.distance.space.owner[column]])
+        cost = float(self.distance.factors[column]) * step
+        return cost * cost if self.distance.norm == "l2" else cost
+
     def settle(
-        self, boxes: LeafBoxes, places: Places, cells: Cells, wanted: Mapping[int, float]
+        self,
+        boxes: LeafBoxes,
+        places: Places,
+        cells: Cells,
+        wanted: Mapping[int, float],
+        extra: Sequence[Formula] = (),
     ) -> Point | None:
         """Return a point of some cells that satisfies all constraints, near wanted values.
 
@@ -102,17 +135,23 @@ class Knowledge:
             The cells to be in.
         wanted
             Values of valued columns.
+        extra
+            Formulas that have to hold as well.
         """
         point = places.point(cells)
         box: dict[int, Values] = {}
-        for c in self.background.columns:
+        for c in sorted(self.background.columns | set(self.valued)):
             cell = boxes.columns[c].cells[int(cells[c])]
             if c not in self.valued:
                 box[c] = Values.of([float(point[c])])
                 continue
             low, high = self.valued[c]
             point[c] = wanted.get(c, point[c])
-            box[c] = Values.between(max(low, cell.lower), min(high, cell.upper))
+            low, high = max(low, cell.lower), min(high, cell.upper)
+            point[c] = min(max(float(point[c]), low), high)
+            box[c] = Values.between(low, high)
+            if c in self.ends:
+                box[c] &= Values.of([float(self.home[c])]) | Values.between(*self.ends[c])
             step = self.steps.get(c)
             if step is not None:
                 here = float(places.instance[c])
@@ -120,20 +159,36 @@ class Knowledge:
                 box[c] = box[c] & Values.of([float(point[c])])
             else:
                 box[c], point[c] = _keep_home(box[c], point, places, c)
-        found = self.background.solve(box, point, Meter(), shrink=False)
+        if not self.constraints and all(bool(holds(one, point[None])[0]) for one in extra):
+            return point
+        found = self.background.solve(box, point, Meter(), extra=extra, shrink=False)
         return found.put(point) if isinstance(found, Found) else None
 
-    def pose(self, posed: PosedProgram, norm: Norm) -> None:
+    def on_grid(self, column: int, wanted: float) -> float:
+        """Return the value of a valued column that is near a wanted one and may be taken."""
+        low, high = self.valued[column]
+        here, step = float(self.home[column]), self.steps.get(column)
+        if column in self.ends:
+            if wanted == here:
+                return here
+            low, high = self.ends[column]
+        if step is not None:
+            least, most = math.ceil((low - here) / step), math.floor((high - here) / step)
+            return here + min(max(round((wanted - here) / step), least), most) * step
+        if column in self.whole:
+            wanted, low, high = round(wanted), math.ceil(low), math.floor(high)
+        return float(min(max(wanted, low), high))
+
+    def pose(self, posed: Posed, norm: Norm) -> None:
         """Add variables, rows, and the prices of valued columns to a program."""
         truths = [posed.variable(0.0, 0.0, 1.0, whole=True) for _ in range(self.rows.truths)]
         for c in self.rows.values:
-            low, high = self.valued[c]
-            unit = max(abs(low), abs(high), 1.0)
+            low, high = self._within(posed, norm, c)
             whole = c in self.whole
-            if whole:
-                unit = 1.0
+            unit = 1.0 if whole else max(abs(low), abs(high)) or 1.0
             value = posed.variable(0.0, low / unit, high / unit, whole=whole)
             posed.values[c] = (value, unit)
+            self._end(posed, c)
             self._price(posed, norm, c)
         for row in self.rows.rows:
             terms: list[Term] = []
@@ -150,7 +205,31 @@ class Knowledge:
             scaled = [(v, factor / largest) for v, factor in terms]
             posed.rows.add(scaled, row.lower / largest, row.upper / largest)
 
-    def _price(self, posed: PosedProgram, norm: Norm, column: int) -> None:
+    def _end(self, posed: Posed, column: int) -> None:
+        """Let a column that has to end elsewhere stay where it is or go there, not between."""
+        if column not in self.ends:
+            return
+        (low, high), here = self.ends[column], float(self.home[column])
+        value, unit = posed.values[column]
+        moved = posed.variable(0.0, 0.0, 1.0, whole=True)
+        width = max(abs(low - here), abs(high - here)) or 1.0
+        for sign, end in ((1.0, low), (-1.0, high)):
+            # value >= here + (low - here) * moved, and value <= here + (high - here) * moved
+            terms = [(value, sign * unit / width), (moved, -sign * (end - here) / width)]
+            posed.rows.add(terms, sign * here / width, math.inf)
+
+    def _within(self, posed: Posed, norm: Norm, column: int) -> tuple[float, float]:
+        """Return the limits of a valued column that a point below the ceiling keeps."""
+        low, high = self.valued[column]
+        here = float(self.home[column])
+        if norm == "l0" or not math.isfinite(posed.ceiling) or column in self.pinned:
+            return low, high
+        ceiling = math.sqrt(posed.ceiling) if norm == "l2" else posed.ceiling
+        reach = ceiling * (1 + 1e-9) / float(self.distance.factors[column])
+        low, high = max(low, here - reach), min(high, here + reach)
+        return (math.ceil(low), math.floor(high)) if column in self.whole else (low, high)
+
+    def _price(self, posed: Posed, norm: Norm, column: int) -> None:
         """Let a valued column cost what its value costs, and move in its steps."""
         here = float(posed.places.instance[column])
         low, high = self.valued[column]
@@ -185,6 +264,7 @@ class Knowledge:
         # The parabola is above each of its tangents.
         width = max(high - here, here - low) * factor / steepest
         touches = {width * k / _TANGENTS for k in range(1, _TANGENTS + 1)}
+        touches |= {width / _TANGENTS * 2.0**-k for k in range(1, _TANGENTS)}
         touches |= {abs(w - here) * factor / steepest for w in self.touches.get(column, ())}
         for touch in sorted(touches - {0.0}):
             for sign in (1.0, -1.0):
@@ -317,6 +397,7 @@ def knowledge_of(
     actions: Actions,
     distance: Distance,
     limits: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    needed: frozenset[int] = frozenset(),
 ) -> Knowledge:
     """Write the constraints of a person as rows.
 
@@ -330,22 +411,27 @@ def knowledge_of(
         From `put_to`.
     places, actions, distance, limits
         Where the person may go, and what it costs; limits are those of the region.
+    needed
+        Columns whose value a model needs.
 
     Raises
     ------
     UnsupportedError
         If a column of a linear relation has no finite bounds.
     """
-    concerned = sorted(columns_of(c.formula for c in constraints))
+    # A missing value stays missing where a model needs a number.
+    needed = frozenset(c for c in needed if not math.isnan(places.instance[c]))
+    concerned = sorted(columns_of(c.formula for c in constraints) | needed)
     valued: dict[int, tuple[float, float]] = {}
     steps: dict[int, float] = {}
+    ends: dict[int, tuple[float, float]] = {}
     related = {
         c
         for constraint in constraints
         for atom in atoms(constraint.formula)
         if isinstance(atom, Linear)
         for c, _ in atom.terms
-    }
+    } | needed
     cells: list[list[tuple[float, float]]] = [[] for _ in boxes.columns]
     shifts: dict[int, int] = {}
     for c in concerned:
@@ -358,6 +444,10 @@ def knowledge_of(
             first, last = action.limits(here)
             low = max(first, float(limits[0][c]))
             high = min(last, float(limits[1][c]))
+            if low > high:
+                low = high = here
+            elif not low <= here <= high:
+                ends[c] = (low, high)
             low, high = min(low, here), max(high, here)
             valued[c] = (low, high)
             if action.step is not None:
@@ -366,7 +456,8 @@ def knowledge_of(
             if not math.isfinite(low) or not math.isfinite(high):
                 raise UnsupportedError(
                     f"column {space.columns[c].name!r} stands in a linear relation and has no "
-                    "finite bounds; give it a lower and an upper bound"
+                    "finite bounds; give it a lower and an upper bound (--ranges data, a space "
+                    "file, or --within)"
                 )
         cells[c] = pairs
     discrete = [c for c in concerned if space.columns[c].domain.is_discrete]
@@ -374,13 +465,15 @@ def knowledge_of(
     pinned = frozenset(c for c in range(space.n_columns) if math.isnan(places.instance[c]))
     return Knowledge(
         tuple(constraints),
-        rows_of(constraints, cells, discrete),
+        rows_of(constraints, cells, discrete, sorted(needed)),
         shifts,
         valued,
         steps,
         pinned,
         Background(domains, constraints),
         distance,
+        places.instance,
+        ends,
     )
 
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from whyproof.encodings.constraints.constraint import Constraint
 from whyproof.encodings.constraints.rows import cuts
-from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.classifier import Classifier
 from whyproof.engine.errors import DataError, UnsupportedError
@@ -32,10 +31,13 @@ from .actions import Actions
 from .answer import Nearest, NearestStatus, Rule
 from .distance import Distance
 from .knowledge import as_constraints, knowledge_of, put_to
+from .limits import reached_limits
 from .places import places_of
 from .plausible import Floor, SeenTogether
-from .program import Extra
+from .posed import Extra
 from .run import Run
+from .shapes import shape_of
+from .solvers import Solver, solver_named
 from .terrain import Terrain
 
 __all__ = ["NearestSearch"]
@@ -47,7 +49,7 @@ class NearestSearch:
     Parameters
     ----------
     models
-        Classifiers whose `structure` is a `TreeEnsemble`.
+        Tree ensembles, linear models, rules, ReLU networks.
     space
         Their inputs.
     distance
@@ -64,11 +66,15 @@ class NearestSearch:
 
     at_least
         Number of models whose decision has to change; all of them if not given.
+    solver
+        ``highs``; ``cpsat``, which takes over where HiGHS takes long; or ``gurobi``.
 
     Raises
     ------
     UnsupportedError
-        For models that are no tree ensembles, and constraints that have no linear form.
+        For models that have no such program, and constraints that have no linear form.
+    MissingExtraError
+        If the solver is not installed.
 
     Examples
     --------
@@ -95,6 +101,7 @@ class NearestSearch:
         floors: Sequence[Floor] = (),
         together: Sequence[SeenTogether] = (),
         at_least: int | None = None,
+        solver: str = "highs",
     ) -> None:
         if not models:
             raise DataError("there is no model to change the decision of")
@@ -115,7 +122,8 @@ class NearestSearch:
             )
         self.constraints = as_constraints(space)
         self.floors, self.together = tuple(floors), tuple(together)
-        self._ensembles = [_ensemble_of(model, space) for model in self.models]
+        self._shapes = [shape_of(model, space) for model in self.models]
+        self.solver: Solver = solver_named(solver)
         mutable = tuple(replace(f, immutable=False) for f in space.features)
         self.free_space = replace(space, features=mutable, constraints=())
         self._terrains: dict[object, Terrain] = {}
@@ -197,18 +205,21 @@ class NearestSearch:
         has_region = any(rule.kind == "region" for rule in active)
         region = self.region if has_region else Region.everywhere()
         places = places_of(terrain.boxes, instance, self.distance, actions, region)
-        knowledge = None
-        if put:
-            limits = region.limits(self.free_space, instance)
-            knowledge = knowledge_of(
-                terrain.boxes, self.free_space, put, places, actions, self.distance, limits
-            )
-            places = knowledge.pin(places)
         floors = terrain.floors(active)
         rows_of = terrain.goal(self.question, predictions, self.at_least)
         goal = [(*rows, *floors) for rows in rows_of]
+        needed = frozenset(c for rows in goal for row in rows for c in row.valued)
+        knowledge = None
+        if put or needed:
+            limits = reached_limits(region.limits(self.free_space, instance), instance, goal, put)
+            knowledge = knowledge_of(
+                terrain.boxes, self.free_space, put, places, actions, self.distance, limits, needed
+            )
+            places = knowledge.pin(places)
         program = terrain.program(active)
-        return Run(self, predictions, meter, program, goal, places, knowledge, tuple(extras))
+        return Run(
+            self, predictions, meter, program, goal, places, knowledge, tuple(extras), self.solver
+        )
 
     def put(self, instance: Point, rules: Sequence[Rule] | None = None) -> tuple[Constraint, ...]:
         """Return what the constraints among some rules demand of an instance's changes."""
@@ -222,7 +233,7 @@ class NearestSearch:
         key = (str(wanted), frozenset(c for one in constraints for c in one.columns))
         if key not in self._terrains:
             self._terrains[key] = Terrain(
-                self._ensembles, self.free_space, constraints, self.floors, self.together
+                self._shapes, self.free_space, constraints, self.floors, self.together
             )
         return self._terrains[key]
 
@@ -234,8 +245,9 @@ class NearestSearch:
         rounded = np.asarray(point, dtype=np.float32).astype(np.float64)
         said: list[float] = []
         convinced = 0
-        for model, ensemble, kept in zip(self.models, self._ensembles, predictions, strict=True):
-            points = np.stack([point, rounded]) if ensemble.input_type == "float32" else point[None]
+        for model, shape, kept in zip(self.models, self._shapes, predictions, strict=True):
+            single = shape.ensemble.input_type == "float32"
+            points = np.stack([point, rounded]) if single else point[None]
             outcomes, changed = self.question.evaluate(model, points, kept)
             convinced += bool(changed.all())
             said.append(float(outcomes[0]))
@@ -279,14 +291,3 @@ class NearestSearch:
         for model in self.models:
             question.check(model, -1.0)
         return sum(prediction == question.target for prediction in predictions) >= self.at_least
-
-
-def _ensemble_of(model: Classifier, space: FeatureSpace) -> TreeEnsemble:
-    structure = model.structure
-    if not isinstance(structure, TreeEnsemble):
-        raise UnsupportedError("this search needs models that are tree ensembles")
-    if model.n_columns != space.n_columns:
-        raise DataError(
-            f"the model has {model.n_columns} inputs, the space {space.n_columns} columns"
-        )
-    return structure

@@ -36,7 +36,8 @@ from .distance import Distance
 from .goal import Alternative, alternatives
 from .knowledge import as_constraints, cut_for, knowledge_of, put_to
 from .places import places_of
-from .program import CellProgram, Extra
+from .posed import Extra
+from .program import CellProgram
 from .run import Run
 
 __all__ = ["Pair", "PairAnswer", "PairSearch"]

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from whyproof.encodings.constraints.formula import Linear
 from whyproof.encodings.trees.boxes import Cells
 from whyproof.engine.budget import Meter
 from whyproof.engine.space import FeatureSpace, Point
@@ -19,16 +21,28 @@ from .distance import Distance
 from .goal import Alternative
 from .greedy import greedy_point
 from .knowledge import Knowledge
+from .opening import opening_point
 from .places import Places
-from .program import CellProgram, Extra, Solved
+from .posed import Extra
+from .program import CellProgram, Solved
+from .solvers import Solver
 
 __all__ = ["Run"]
 
 _MOST_DOUBTFUL = 24
 """Points in the narrow band that are replayed and excluded, one by one."""
 
+_FURTHER = (0.0, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)
+"""Shares by which a move is made longer, tried in this order."""
+
+_MOST_TANGENTS = 60
+"""Rounds in which tangents are added, of ``l2``."""
+
 _CLOSE = 1e-6
 """Bound and cost this near to each other, in shares of the cost, are the same."""
+
+_CLOSE_VALUED, _CLOSE_CURVED = 1e-5, 1e-4
+"""The same for models of values: linear ones, and networks, which compute in float32."""
 
 
 class Judge(Protocol):
@@ -64,6 +78,8 @@ class Run:
         What is solved: trees, score rows by alternative, cells, constraints.
     extras
         More rows over cells.
+    solver
+        Who solves the programs.
     """
 
     def __init__(
@@ -76,20 +92,25 @@ class Run:
         places: Places,
         knowledge: Knowledge | None = None,
         extras: tuple[Extra, ...] = (),
+        solver: Solver = "highs",
     ) -> None:
         self.judge, self.predictions, self.meter = judge, predictions, meter
         self.program, self.goal, self.places = program, tuple(goal), places
         self.knowledge, self.extras = knowledge, extras
+        self.solver: Solver = solver
         self.boxes = program.boxes
         self.best: tuple[Fraction, Cells, Point, tuple[float, ...]] | None = None
         self.nodes = 0
-        self.feasible_only = False
+        self.feasible_only = self._opened = False
 
     def search_all(self) -> float:
         """Solve all alternatives; return the least cost that they leave open."""
         posed: list[tuple[float, int, Alternative, Cells | None]] = []
         for number, rows in enumerate(self.goal):
-            start = greedy_point(self.boxes, self.places, rows)
+            bodies = any(row.parts for row in rows)
+            start = None if bodies else greedy_point(self.boxes, self.places, rows)
+            if any(row.valued and row.slopes is None for row in rows):
+                self._open()
             cost = math.inf
             if start is not None and self._offer(start, rows):
                 cost = self._cost(start)
@@ -100,6 +121,26 @@ class Run:
                 return 0.0
             bound = min(bound, self._solve(rows, start))
         return bound
+
+    def _open(self) -> None:
+        """Look for a first incumbent of a network, once."""
+        if self.knowledge is None or self._opened:
+            return
+        self._opened = True
+        point = opening_point(
+            self.places,
+            self.knowledge,
+            lambda tried: self.judge.outcomes(tried, self.predictions) is not None,
+            lambda tried: float(self.judge.distance.exact(self.places.instance, tried)),
+            self.meter,
+        )
+        if point is None:
+            return
+        cells = self.boxes.locate(point)
+        outcomes = self.judge.outcomes(point, self.predictions)
+        if outcomes is not None and any(self._admits(cells, rows) for rows in self.goal):
+            cost = self.judge.distance.exact(self.places.instance, point)
+            self.best = (cost, cells, point, outcomes)
 
     def result(self, *, feasible_only: bool) -> Nearest:
         """Search, and say what is known."""
@@ -117,7 +158,7 @@ class Run:
             )
         cost, cells, point, outcomes = self.best
         reached = float(cost)
-        proved = bound >= reached * (1 - _CLOSE) - 1e-12
+        proved = bound >= reached * (1 - self._close) - 1e-12
         return Nearest(
             NearestStatus.OPTIMAL if proved else NearestStatus.BEST_SO_FAR,
             self.places.instance,
@@ -130,13 +171,21 @@ class Run:
             nodes,
         )
 
+    @cached_property
+    def _close(self) -> float:
+        """Share by which bound and cost may differ."""
+        valued = [row for rows in self.goal for row in rows if row.valued]
+        if any(row.slopes is None for row in valued):
+            return _CLOSE_CURVED
+        return _CLOSE_VALUED if valued else _CLOSE
+
     def _solve(self, rows: Alternative, start: Cells | None) -> float:
         """Solve one alternative; return the least cost of a point that stays open."""
         norm = self.judge.distance.norm
         extras = list(self.extras)
         sure_too = True
         bound = 0.0
-        for _ in range(_MOST_DOUBTFUL):
+        for _ in range(_MOST_DOUBTFUL if self.knowledge is None else _MOST_TANGENTS):
             if self.meter.exhausted() is not None:
                 return bound
             solved = self.program.solve(
@@ -148,6 +197,7 @@ class Run:
                 knowledge=self.knowledge,
                 start=start,
                 seconds=self.meter.remaining,
+                solver=self.solver,
             )
             self.nodes += solved.nodes
             bound = max(bound, solved.bound)
@@ -159,9 +209,15 @@ class Run:
                 if not self._refine(solved):
                     return bound
                 continue
-            if sure_too:
+            valued = any(row.valued for row in rows)
+            if sure_too or valued:
                 sure_too = False
                 self._sure(rows, extras)
+            if valued:
+                # Other values of the same cells may do: what is open stays open.
+                if self._refine(solved):
+                    continue
+                return bound
             extras.append(self._elsewhere(solved.cells))
             start = None
         return bound
@@ -176,6 +232,7 @@ class Run:
             ceiling=self._ceiling(),
             knowledge=self.knowledge,
             seconds=self.meter.remaining,
+            solver=self.solver,
         )
         self.nodes += solved.nodes
         if solved.cells is not None:
@@ -185,7 +242,7 @@ class Run:
         """Add tangents where the price of a value was too low; tell whether some were added."""
         if self.knowledge is None or self.judge.distance.norm != "l2" or not solved.values:
             return False
-        if solved.bound >= self._ceiling() * (1 - _CLOSE) - 1e-12:
+        if solved.bound >= self._ceiling() * (1 - self._close / 2) - 1e-12:
             return False
         self.knowledge = self.knowledge.touching(solved.values)
         return True
@@ -218,7 +275,9 @@ class Run:
             return False
         point = self.places.point(cells)
         if self.knowledge is not None:
-            settled = self.knowledge.settle(self.boxes, self.places, cells, values or {})
+            needs = self._needs(cells, rows)
+            wanted = self._nudged(needs, values or {})
+            settled = self.knowledge.settle(self.boxes, self.places, cells, wanted, needs)
             if settled is None or not self.knowledge.holds(settled):
                 return False
             point = settled
@@ -230,11 +289,54 @@ class Run:
             self.best = (cost, cells, point, outcomes)
         return True
 
+    def _needs(self, cells: Cells, rows: Alternative) -> list[Linear]:
+        """Return what linear models demand of the values of columns in some cells."""
+        needs: list[Linear] = []
+        for row in rows:
+            slopes = row.slopes if row.valued else None
+            if slopes is None:
+                continue
+            boxes = self.boxes
+            reached = ((boxes.lower <= cells) & (cells < boxes.upper)).all(axis=1)
+            left = float(row.least) - float(row.gains[reached].sum())
+            held = [c for c in np.flatnonzero(slopes).tolist() if c not in self.places_missing]
+            terms = tuple((c, -float(slopes[c])) for c in held)
+            if terms:
+                needs.append(Linear(terms, -left, strict=True))
+        return needs
+
+    @cached_property
+    def places_missing(self) -> frozenset[int]:
+        """Columns that are missing, and stay so where values matter."""
+        return frozenset(np.flatnonzero(np.isnan(self.places.instance)).tolist())
+
+    def _nudged(self, needs: Sequence[Linear], values: Mapping[int, float]) -> Mapping[int, float]:
+        """Go a little further the same way, until what a solver's tolerance left is made up."""
+        knowledge = self.knowledge
+        if knowledge is None or not needs:
+            return values
+        home = self.places.instance
+        for further in _FURTHER:
+            moved = {
+                c: value
+                if c in knowledge.whole or c in knowledge.steps
+                else min(max(float(home[c]) + (value - float(home[c])) * (1 + further), low), high)
+                for c, value in values.items()
+                for low, high in (knowledge.valued[c],)
+            }
+            if all(
+                sum(Fraction(f) * Fraction(moved.get(c, float(home[c]))) for c, f in need.terms)
+                <= need.limit
+                for need in needs
+            ):
+                return moved
+        return values
+
     def _admits(self, cells: Cells, rows: Alternative) -> bool:
         """Tell whether a point obeys the rules that are not about its cells alone."""
         boxes = self.boxes
         for row in rows:
-            if row.slack == 0 and row.exact_lead(boxes, cells) < 0:
+            if row.slack == 0 and not row.parts and row.exact_lead(boxes, cells) < 0:
                 return False
         for table in self.program.tables:
             if not bool(((table.lower <= cells) & (cells < table.upper)).all(axis=1).any()):

@@ -18,7 +18,7 @@ from whyproof.engine.space import Point
 
 from .answer import Nearest, NearestStatus
 from .nearest import NearestSearch
-from .program import Extra
+from .posed import Extra
 
 __all__ = ["k_nearest"]
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from whyproof.encodings.constraints.constraint import Constraint
 from whyproof.encodings.trees.boxes import LeafBoxes
-from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.engine.question import Question, ReachClass
 from whyproof.engine.space import FeatureSpace
 
@@ -23,6 +22,7 @@ from .goal import Alternative, ScoreRow, alternatives, combined, floor_row, side
 from .knowledge import cut_for
 from .plausible import Floor, SeenTogether, cell_table
 from .program import CellProgram, CellTable
+from .shapes import Shape
 
 __all__ = ["Terrain"]
 
@@ -32,7 +32,7 @@ class Terrain:
 
     Parameters
     ----------
-    ensembles
+    shapes
         The models.
     space
         Their inputs; nothing in it is immutable, since that is a rule like others.
@@ -44,13 +44,14 @@ class Terrain:
 
     def __init__(
         self,
-        ensembles: Sequence[TreeEnsemble],
+        shapes: Sequence[Shape],
         space: FeatureSpace,
         constraints: Sequence[Constraint] = (),
         floors: Sequence[Floor] = (),
         together: Sequence[SeenTogether] = (),
     ) -> None:
-        self.ensembles = tuple(ensembles)
+        self.shapes = tuple(shapes)
+        ensembles = [shape.ensemble for shape in shapes]
         joint = side_by_side([*ensembles, *(floor.ensemble for floor in floors)])
         boxes = LeafBoxes.of(joint, space)
         if constraints:
@@ -79,14 +80,14 @@ class Terrain:
         key = (question, tuple(predictions), at_least)
         if key not in self._goals:
             goals: list[list[Alternative]] = []
-            for number, (ensemble, kept) in enumerate(
-                zip(self.ensembles, predictions, strict=True)
-            ):
+            for number, (shape, kept) in enumerate(zip(self.shapes, predictions, strict=True)):
                 if isinstance(question, ReachClass) and kept == question.target:
                     # It has the outcome and must keep it: ask from the other side.
                     kept = float(question.target == 0)
                 first = self._firsts[number]
-                goals.append(alternatives(self.boxes, ensemble, first, question, kept))
+                goals.append(
+                    alternatives(self.boxes, shape.ensemble, first, question, kept, shape.body)
+                )
             self._goals[key] = [
                 rows
                 for chosen in itertools.combinations(goals, at_least)
