@@ -121,6 +121,8 @@ def on_ray(address: str, jobs: int = 0) -> Generator[OnExecutor]:
         raise MissingExtraError("ray", "ray", "work on a Ray cluster") from error
     ray: Any = package
     cores = jobs or usable_cores()
+    # A cluster that is started here reports to nobody; others are set up by their owners.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         if address == "local":
             ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False)
