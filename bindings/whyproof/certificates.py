@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,24 +19,25 @@ from pathlib import Path
 import numpy as np
 
 from whyproof.checker import Refused, Verdict, check_certificate
-from whyproof.checker.document import FORMAT, VERSION, digest_of
+from whyproof.checker.document import FORMAT, UNDER_CONSTRAINTS, VERSION, digest_of
 from whyproof.checker.drat import can_replay
 from whyproof.encodings.networks.graph import NetworkGraph
 from whyproof.encodings.trees.box_proof import MAX_BOXES, BoxProver
 from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.constrained import ConstrainedTreeOracle
 from whyproof.encodings.trees.ensemble import TreeEnsemble
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.encodings.trees.program import TreeProgram
 from whyproof.engine.answers import Answer, Counterexample, Unknown
 from whyproof.engine.budget import Budget, Meter
 from whyproof.engine.classifier import Classifier
-from whyproof.engine.domain import Boolean, Categories, Domain, Integers
 from whyproof.engine.errors import DataError, InputError, UnsupportedError, WhyproofError
 from whyproof.engine.explanation import Explanation, Kind
 from whyproof.engine.problem import ExplanationProblem
-from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, MoveBeyond, ReachClass
 from whyproof.engine.space import FeatureSet, FeatureSpace, Point
 from whyproof.refutations import Refuter
+
+from .certificate_json import changes_json, decision_json, proof_json, space_json
 
 __all__ = ["PROOFS", "CertificateBuilder", "Unproved", "certify"]
 
@@ -75,7 +75,7 @@ class CertificateBuilder:
     InputError
         For an unknown kind of proof.
     UnsupportedError
-        If the model is no tree ensemble, or the space has constraints.
+        If the model is no tree ensemble.
     """
 
     def __init__(
@@ -93,8 +93,11 @@ class CertificateBuilder:
         structure = model.structure
         if not isinstance(structure, TreeEnsemble):
             raise UnsupportedError("certificates are for tree ensembles; this model is none")
-        if space.constraints:
-            raise UnsupportedError("certificates do not know constraints over features")
+        if space.constraints and proofs == "drat":
+            raise UnsupportedError(
+                "DRAT proofs know no constraints over features; leave the kind of proof out, or "
+                "ask for boxes"
+            )
         if structure.link != "identity":
             raise UnsupportedError(
                 f"the outcome is the {structure.link} of a sum of leaves, which exact rationals "
@@ -111,7 +114,7 @@ class CertificateBuilder:
         self._tools: tuple[BoxProver, TreeOracle] | None = None
         self._refuter: Refuter | None = None
         self._few_boxes = 0 if proofs == "drat" else min(_FEW_BOXES, max_boxes)
-        if proofs == "drat" or (proofs == "auto" and can_replay()):
+        if proofs == "drat" or (proofs == "auto" and can_replay() and not space.constraints):
             try:
                 self._refuter = Refuter(self._content([]), self._payload)
             except Refused as reason:
@@ -150,9 +153,10 @@ class CertificateBuilder:
                 self._decisions.remove(same[0])
             self._decisions.append(same[0] if same else (problem, []))
             problem = self._decisions[-1][0]
+            witnesses = ConstrainedTreeOracle if self._space.constraints else TreeOracle
             self._tools = (
                 BoxProver(problem, self._program.boxes),
-                TreeOracle(problem, self._program),
+                witnesses(problem, self._program),
             )
         claims = self._decisions[-1][1]
         meter = meter or Budget().start()
@@ -179,19 +183,21 @@ class CertificateBuilder:
         """
         if not self._decisions:
             raise InputError("there is nothing to certify: no explanation was found")
-        return self._content([_decision(problem, claims) for problem, claims in self._decisions])
+        return self._content(
+            [decision_json(problem, claims) for problem, claims in self._decisions]
+        )
 
     def _content(self, decisions: list[dict[str, object]]) -> dict[str, object]:
         content: dict[str, object] = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": UNDER_CONSTRAINTS if self._space.constraints else VERSION,
             "model": {
                 "hash": "sha256:" + hashlib.sha256(self._payload).hexdigest(),
                 "classes": [str(label) for label in self._model.classes],
                 "base_score": self._base_score,
             },
             "slack": self._slack,
-            "space": _space(self._space),
+            "space": space_json(self._space),
             "decisions": decisions,
         }
         return {**content, "digest": digest_of(content)}
@@ -233,7 +239,7 @@ class CertificateBuilder:
             about = [d for d in self._decisions if _same(d[0].instance, instance)]
             if not about:
                 raise InputError(f"nothing was certified about the instance of {path}")
-            decisions = [_decision(problem, claims) for problem, claims in about]
+            decisions = [decision_json(problem, claims) for problem, claims in about]
             _replace(path, _text(self._content(decisions)))
         return verdict
 
@@ -249,7 +255,7 @@ class CertificateBuilder:
         for member, name in zip(found.indices, found.features, strict=True):
             answer = self._witness(found.necessity.get(member), free | {member}, meter)
             if isinstance(answer, Counterexample):
-                witnesses[name] = _changes(problem, answer.point)
+                witnesses[name] = changes_json(problem, answer.point)
             else:
                 unsure.append(name)
         return {
@@ -280,7 +286,7 @@ class CertificateBuilder:
             "kind": "cxp",
             "features": list(found.features),
             "open": unsure,
-            "witness": _changes(problem, answer.point),
+            "witness": changes_json(problem, answer.point),
             "proofs": proofs,
         }
 
@@ -292,12 +298,12 @@ class CertificateBuilder:
             if self._few_boxes:
                 short = self._tools[0].prove(free, meter, self._few_boxes)
                 if not isinstance(short, Unknown):
-                    return short.as_json()
-            refuted = self._refuter.prove(problem, _decision(problem, []), free, meter)
+                    return proof_json(short, self._space)
+            refuted = self._refuter.prove(problem, decision_json(problem, []), free, meter)
             if refuted is not None:
                 return refuted
         proof = self._tools[0].prove(free, meter, self._max_boxes)
-        return proof if isinstance(proof, Unknown) else proof.as_json()
+        return proof if isinstance(proof, Unknown) else proof_json(proof, self._space)
 
     def _witness(self, known: Answer | None, free: FeatureSet, meter: Meter) -> Answer | None:
         """Return a counterexample that moves `free` only: a known one, or a new one."""
@@ -394,90 +400,3 @@ def _alike(one: ExplanationProblem, other: ExplanationProblem) -> bool:
 
 def _text(content: dict[str, object]) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
-
-
-def _number(value: float) -> object:
-    if math.isnan(value):
-        return None
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return int(value) if value == int(value) and abs(value) < 2**53 else value
-
-
-def _space(space: FeatureSpace) -> dict[str, object]:
-    columns = [
-        {
-            "name": column.name,
-            "kind": _kind(column.domain),
-            "lower": _number(column.domain.bounds[0]),
-            "upper": _number(column.domain.bounds[1]),
-            "nullable": column.domain.nullable,
-        }
-        for column in space.columns
-    ]
-    features = [
-        {"name": f.name, "columns": list(f.columns), "immutable": f.immutable}
-        for f in space.features
-    ]
-    return {"columns": columns, "features": features}
-
-
-def _kind(domain: Domain) -> str:
-    match domain:
-        case Categories():
-            return "codes"
-        case Integers() | Boolean():
-            return "integers"
-        case _:
-            return "integers" if domain.is_discrete else "real"
-
-
-def _decision(problem: ExplanationProblem, claims: list[dict[str, object]]) -> dict[str, object]:
-    outcome = problem.prediction
-    region = problem.region
-    radius = region.epsilon
-    return {
-        "instance": [_number(value) for value in problem.instance.tolist()],
-        "prediction": int(outcome) if problem.classifier.classes else outcome,
-        "question": _question(problem),
-        "region": {
-            "epsilon": radius.tolist() if isinstance(radius, np.ndarray) else radius,
-            "lower": None if region.lower is None else _numbers(region.lower, -math.inf),
-            "upper": None if region.upper is None else _numbers(region.upper, math.inf),
-        },
-        "claims": claims,
-    }
-
-
-def _numbers(values: Point, everywhere: float) -> list[object]:
-    return [_number(everywhere if math.isnan(v) else v) for v in values.tolist()]
-
-
-def _question(problem: ExplanationProblem) -> dict[str, object]:
-    question = problem.question
-    if isinstance(question, MoveBeyond):
-        question = question.interval(problem.prediction)
-    match question:
-        case AnyOther():
-            return {"type": "other"}
-        case ReachClass(target):
-            return {"type": "reach", "class": target}
-        case KeepMargin(floor):
-            return {"type": "keep", "floor": float(floor)}
-        case LeaveInterval(lower, upper):
-            ends = {"lower": lower, "upper": upper}
-            finite = {k: float(v) if math.isfinite(v) else None for k, v in ends.items()}
-            return {"type": "leave", **finite}
-        case _:
-            raise UnsupportedError(f"certificates know no question {type(question).__name__}")
-
-
-def _changes(problem: ExplanationProblem, point: Point) -> dict[str, object]:
-    """Write a point as the columns in which it differs from the instance."""
-    return {
-        column.name: _number(value)
-        for column, value, before in zip(
-            problem.space.columns, point.tolist(), problem.instance.tolist(), strict=True
-        )
-        if value != before and not (math.isnan(value) and math.isnan(before))
-    }

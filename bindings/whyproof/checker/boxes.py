@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
-from .cells import passing
+from .cells import Column, passing
+from .clash import check_clash
 from .clauses import change_clauses
 from .document import number
 from .ground import Ground
@@ -18,8 +19,43 @@ from .landscape import Landscape, Reached
 from .model import Test
 from .question import Difference, Rival
 from .refusal import Refused
+from .span import Span
+from .statement import Statement
 
-__all__ = ["BoxChecker"]
+__all__ = ["BoxChecker", "Boxes", "Knowledge"]
+
+
+class Boxes(NamedTuple):
+    """What a proof took: its number of boxes, and which constraints."""
+
+    n_boxes: int
+    constraints: frozenset[int]
+
+
+class Knowledge(NamedTuple):
+    """Constraints put to an instance, and what is needed to follow them over cells.
+
+    Parameters
+    ----------
+    columns
+        All columns.
+    constraints
+        What every admissible point satisfies.
+    spans
+        Values of each cell of a column, by its number.
+    """
+
+    columns: Sequence[Column]
+    constraints: Sequence[Statement]
+    spans: Callable[[int], Sequence[Span]]
+
+
+class _Empty(NamedTuple):
+    """Cells of free columns among which no point is admissible, if fixed columns fit too."""
+
+    applies: bool
+    cells: dict[int, int]
+    constraints: frozenset[int]
 
 
 class BoxChecker:
@@ -35,6 +71,8 @@ class BoxChecker:
         In units of the sums.
     instance
         Where the decision was made.
+    knowledge
+        The constraints.
     is_kept
         Whether it is known that the instance itself is no change.
     replay
@@ -49,10 +87,11 @@ class BoxChecker:
         slack: Fraction,
         replay: Callable[[list[float]], bool | None],
         instance: list[float],
+        knowledge: Knowledge,
         *,
         is_kept: bool,
     ) -> None:
-        self._land, self._rivals = landscape, rivals
+        self._land, self._rivals, self._knowledge = landscape, rivals, knowledge
         self._slack, self._replay, self._instance = slack, replay, instance
         # Points with the leaves of the instance have its outcome, which must be no change.
         sums = landscape.model.sums(instance)
@@ -65,20 +104,20 @@ class BoxChecker:
         ]
         self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
-    def check(self, proof: object, free: set[int]) -> int:
+    def check(self, proof: object, free: set[int]) -> Boxes:
         """Check that nothing changes the decision while some columns are free.
 
         Parameters
         ----------
         proof
-            ``{"type": "boxes", "steps": [...]}``.
+            ``{"type": "boxes", "steps": [...]}``, under constraints with ``"clashes": [...]``.
         free
             Free columns.
 
         Returns
         -------
-        int
-            Number of boxes.
+        Boxes
+            What it took.
 
         Raises
         ------
@@ -90,6 +129,8 @@ class BoxChecker:
         steps: Any = proof.get("steps")
         if not isinstance(steps, list):
             raise Refused("a proof has no steps")
+        empty = self._empty(proof.get("clashes", []), free)
+        used: set[int] = set()
         land = self._land
         stack = [Ground.around(land, self._home_reached, self._around(free), free)]
         ends = 0
@@ -97,6 +138,10 @@ class BoxChecker:
             if not stack:
                 raise Refused("a proof goes on after its last box")
             ground = stack.pop()
+            if isinstance(step, list) and step[:1] == ["clash"]:
+                ends += 1
+                used |= self._excluded(step, empty, ground, ends)
+                continue
             if isinstance(step, list):
                 column, passes = self._split(step)
                 before = ground.box[column]
@@ -117,7 +162,38 @@ class BoxChecker:
             raise Refused(f"box {ends} of a proof is not settled by its sums")
         if stack:
             raise Refused("a proof ends before all boxes are settled")
-        return ends
+        return Boxes(ends, frozenset(used))
+
+    def _empty(self, entries: object, free: set[int]) -> list[_Empty]:
+        """Check which boxes hold no admissible point, and find their cells."""
+        if not isinstance(entries, list):
+            raise Refused("the clashes of a proof are no list")
+        found: list[_Empty] = []
+        for entry in entries:
+            clash = check_clash(entry, self._knowledge.columns, self._knowledge.constraints)
+            applies, cells = True, dict[int, int]()
+            for column in clash.box:
+                if column not in free:
+                    here = Span.of(self._instance[column])
+                    applies = applies and clash.covers(column, here)
+                    continue
+                spans = self._knowledge.spans(column)
+                covered = (1 << i for i, span in enumerate(spans) if clash.covers(column, span))
+                cells[column] = sum(covered)
+            found.append(_Empty(applies, cells, clash.constraints))
+        return found
+
+    def _excluded(
+        self, step: list[Any], empty: Sequence[_Empty], ground: Ground, number: int
+    ) -> frozenset[int]:
+        """Check that a box lies inside one without admissible points; name the constraints."""
+        at = step[1] if len(step) == 2 else None
+        if type(at) is not int or not 0 <= at < len(empty):
+            raise Refused(f"a step of a proof is {step!r}")
+        clash = empty[at]
+        if not clash.applies or any(ground.box[c] & ~kept for c, kept in clash.cells.items()):
+            raise Refused(f"box {number} of a proof is not excluded by its constraints")
+        return clash.constraints
 
     def clauses(
         self, free: set[int], levels: object, only: int | None = None

@@ -10,6 +10,7 @@ from .document import Document
 from .model import TreeModel
 from .reading import library_of, read_model
 from .refusal import Refused
+from .statement import in_words
 from .terrain import Terrain
 from .verdict import Verdict
 
@@ -46,11 +47,21 @@ def check_certificate(text: str, model: bytes, *, replay: bool = True) -> Verdic
     # Never trust the certificate's slack to be large enough.
     slack = max(Fraction(document.slack), read.rounding)
     verdict = Verdict(semantics=_semantics(read, slack, library))
+    terrain = Terrain(document, read)
+    if terrain.statements:
+        verdict.semantics.append(
+            "Points that break a constraint do not count; the constraints are, re-checked in exact "
+            "rationals: "
+            + "; ".join(
+                f"{name!r}, that is {in_words(s, document.columns)}"
+                for name, s in terrain.statements
+            )
+            + "."
+        )
     own = read.labels or tuple(str(k) for k in range(read.n_classes))
     if own != document.classes:
         named = ", ".join(f"{a} {b}" for a, b in zip(own, document.classes, strict=True))
         verdict.semantics.append(f"Classes are called by the certificate's own names: {named}.")
-    terrain = Terrain(document, read)
     for position, entry in enumerate(document.decisions):
         try:
             Decision(document, read, terrain, slack, predict, entry, verdict).check()

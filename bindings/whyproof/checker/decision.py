@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from .boxes import BoxChecker
+from .boxes import BoxChecker, Knowledge
 from .document import Document, Feature, fields, number
 from .drat import replay_drat
 from .model import TreeModel
@@ -16,6 +16,8 @@ from .question import outcome, rivals
 from .reading import Predict
 from .refusal import Refused
 from .region import Region
+from .span import Span
+from .statement import Statement, about_changes, at_instance, is_true
 from .terrain import Terrain
 from .verdict import Verdict
 
@@ -73,6 +75,7 @@ class Decision:
         self._region = Region(given["region"], self._instance)
         self._by_name = {feature.name: feature for feature in document.features}
         self._checkers: list[BoxChecker] = []
+        self._constraints = self._background()
 
     def check(self) -> None:
         """Check all claims."""
@@ -93,13 +96,13 @@ class Decision:
         given = fields(claim, "an AXp", ("kind", "features", "open", "proof", "witnesses"))
         members, unsure = self._members(given)
         free = self._mutable - members
-        how = self._entailed(given["proof"], free)
+        how, used = self._entailed(given["proof"], free)
         if set(given["witnesses"]) != members - unsure:
             raise Refused("there is not one witness for each element of an AXp")
         for name, changes in given["witnesses"].items():
             self._witness(changes, free | {name})
         self._state(
-            f"fixing {_listed(members)} forces {self._label}, {how}",
+            f"fixing {_listed(members)} forces {self._label}, {how}{self._resting(used)}",
             members,
             unsure,
         )
@@ -166,17 +169,36 @@ class Decision:
             raise Refused("a claim names features that do not exist")
         return set(members), set(unsure)
 
-    def _entailed(self, proof: object, free: set[str]) -> str:
+    def _entailed(self, proof: object, free: set[str]) -> tuple[str, frozenset[int]]:
+        """Check a proof; say how it was proved, and which constraints that took."""
         columns = self._columns(free)
         if isinstance(proof, dict) and proof.get("type") == "drat":
             given = fields(proof, "a proof", ("type", "levels", "lines"))
             clauses = self._checker.clauses(columns, given["levels"])
             replay_drat(clauses, given["lines"])
             self._verdict.refutations += 1
-            return f"by refuting {len(clauses)} clauses"
-        boxes = self._checker.check(proof, columns)
+            return f"by refuting {len(clauses)} clauses", frozenset()
+        boxes, used = self._checker.check(proof, columns)
         self._verdict.boxes += boxes
-        return f"in {boxes} {'box' if boxes == 1 else 'boxes'}"
+        return f"in {boxes} {'box' if boxes == 1 else 'boxes'}", used
+
+    def _background(self) -> tuple[Statement, ...]:
+        """Put the constraints to the instance, which has to satisfy them."""
+        put: list[Statement] = []
+        for name, statement in self._terrain.statements:
+            here = at_instance(statement, self._instance)
+            if not about_changes(statement) and not is_true(here, self._instance):
+                raise Refused(f"the instance violates the constraint {name!r}")
+            put.append(here)
+        return tuple(put)
+
+    def _resting(self, used: frozenset[int]) -> str:
+        names = [self._terrain.statements[i][0] for i in sorted(used)]
+        if not names:
+            return ""
+        listed = ", ".join(repr(name) for name in names)
+        several = len(names) > 1
+        return f", as far as the constraint{'s' * several} {listed} allow{'s' * (not several)}"
 
     @property
     def n_rivals(self) -> int:
@@ -221,6 +243,9 @@ class Decision:
             if not self._region.holds(at, value):
                 raise Refused(f"a witness has {name!r} outside the region")
             point[at] = value
+        for (name, _), statement in zip(self._terrain.statements, self._constraints, strict=True):
+            if not is_true(statement, point):
+                raise Refused(f"a witness breaks the constraint {name!r}")
         columns = [position[name] for name in changes if position[name] < self._model.n_columns]
         sums = self._model.moved(point, columns, self._leaves, self._sums)
         sure = any(rival.surely(sums, self._slack) for rival in self._rivals)
@@ -265,6 +290,15 @@ class Decision:
         return stated
 
     @property
+    def _knowledge(self) -> Knowledge:
+        land = self._terrain.within(self._region, self._instance)
+
+        def spans(column: int) -> list[Span]:
+            return self._terrain.spans(self._region, column, land.cells[column])
+
+        return Knowledge(self._document.columns, self._constraints, spans)
+
+    @property
     def _checker(self) -> BoxChecker:
         """What checks proofs; made when the first one comes, as counterexamples need none."""
         if not self._checkers:
@@ -275,6 +309,7 @@ class Decision:
                     self._slack,
                     self._changed,
                     self._instance,
+                    self._knowledge,
                     is_kept=self._asks_classes,
                 )
             )

@@ -12,9 +12,19 @@ from typing import Any
 from .cells import Column
 from .refusal import Refused
 
-__all__ = ["FORMAT", "VERSION", "Document", "Feature", "digest_of", "fields", "number"]
+__all__ = [
+    "FORMAT",
+    "UNDER_CONSTRAINTS",
+    "VERSION",
+    "Document",
+    "Feature",
+    "digest_of",
+    "fields",
+    "number",
+]
 
-FORMAT, VERSION = "whyproof-certificate", 1
+FORMAT, VERSION, UNDER_CONSTRAINTS = "whyproof-certificate", 1, 2
+"""Version 2 has constraints, version 1 has none; nothing else differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Document:
     columns: tuple[Column, ...]
     features: tuple[Feature, ...]
     decisions: tuple[Any, ...]
+    constraints: tuple[Any, ...] = ()
 
     @classmethod
     def read(cls, text: str) -> Document:
@@ -53,14 +64,18 @@ class Document:
             raise Refused(f"the certificate is no JSON ({error})") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise Refused(f"the file is no certificate: its format is not {FORMAT!r}")
-        if content.get("version") != VERSION or isinstance(content["version"], bool):
-            raise Refused(f"the certificate has version {content.get('version')!r}, not {VERSION}")
+        version = content.get("version")
+        if version not in (VERSION, UNDER_CONSTRAINTS) or type(version) is not int:
+            raise Refused(
+                f"the certificate has version {version!r}, not {VERSION} or {UNDER_CONSTRAINTS}"
+            )
         keys = ("format", "version", "model", "slack", "space", "decisions", "digest")
         top = fields(content, "the certificate", keys)
         if top["digest"] != digest_of(content):
             raise Refused("the digest does not fit: the certificate was changed or damaged")
         model = fields(top["model"], "the model", ("hash", "classes", "base_score"))
-        space = fields(top["space"], "the space", ("columns", "features"))
+        more = ("constraints",) if version == UNDER_CONSTRAINTS else ()
+        space = fields(top["space"], "the space", ("columns", "features", *more))
         columns = tuple(_column(entry) for entry in _list(space["columns"], "columns"))
         features = tuple(_feature(entry) for entry in _list(space["features"], "features"))
         owned = sorted(c for feature in features for c in feature.columns)
@@ -82,6 +97,7 @@ class Document:
             columns,
             features,
             tuple(_list(top["decisions"], "decisions")),
+            tuple(_list(space["constraints"], "constraints")) if more else (),
         )
 
 

@@ -10,6 +10,8 @@ from .document import Document
 from .landscape import Landscape
 from .model import Branch, Test, TreeModel
 from .region import Region
+from .span import Span, spans_of
+from .statement import Statement, read_statements
 
 __all__ = ["Terrain"]
 
@@ -20,13 +22,21 @@ class Terrain:
     Parameters
     ----------
     document
-        Columns and features.
+        Columns, features and constraints.
     model
         The model.
+
+    Attributes
+    ----------
+    statements
+        Name and meaning of each constraint.
     """
 
     def __init__(self, document: Document, model: TreeModel) -> None:
         self._document, self._model = document, model
+        self.statements: tuple[tuple[str, Statement], ...] = read_statements(
+            document.constraints, len(document.columns)
+        )
         tests: list[dict[Test, None]] = [{} for _ in document.columns]
         for tree in model.trees:
             for node in tree:
@@ -59,3 +69,10 @@ class Terrain:
             ]
             self._made[key] = Landscape(self._model, cells)
         return self._made[key]
+
+    def spans(self, region: Region, column: int, cells: Sequence[float]) -> list[Span]:
+        """Return the values of each cell of a column."""
+        if column in self._immutable or (region.restricted[column] and math.isnan(cells[0])):
+            return [Span.of(value) for value in cells]
+        coded = any(test.codes is not None for test in self._tests[column])
+        return spans_of(self._document.columns[column], cells, region.limits[column], coded=coded)

@@ -216,7 +216,7 @@ def fixed_at(formula: Formula, instance: Point) -> Formula:
         case Linear() if formula.before:
             if any(math.isnan(instance[column]) for column, _ in formula.before):
                 return FALSE
-            bound = formula.bound - sum(
+            bound = formula.bound - math.fsum(
                 factor * float(instance[column]) for column, factor in formula.before
             )
             return compared(dict(formula.terms), "<" if formula.strict else "<=", bound)

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-__all__ = ["Bound", "Inequality", "Limits", "Side", "solve_inequalities"]
+__all__ = [
+    "Bound",
+    "Inequality",
+    "Limits",
+    "Multipliers",
+    "Side",
+    "refute_inequalities",
+    "solve_inequalities",
+]
 
 Side: TypeAlias = Literal["lower", "upper", "row"]
 
@@ -70,6 +78,45 @@ def solve_inequalities(
     return _Tableau(limits, inequalities, wanted).solve()
 
 
+@dataclass(frozen=True, slots=True)
+class Multipliers:
+    """Factors, none negative, with which inequalities add up to a contradiction within limits.
+
+    Parameters
+    ----------
+    factors
+        By the number of the inequality; those of factor zero are left out.
+    """
+
+    factors: Mapping[int, Fraction]
+
+
+def refute_inequalities(
+    limits: Mapping[int, Limits], inequalities: Sequence[Inequality]
+) -> dict[int, Fraction] | Multipliers:
+    """Find values as `solve_inequalities` does, or multipliers that show that there are none.
+
+    Parameters
+    ----------
+    limits
+        Of every variable, none of them empty.
+    inequalities
+        Over these variables.
+
+    Examples
+    --------
+    >>> one, two = Fraction(1), Fraction(2)
+    >>> rows = [Inequality(((0, -one), (1, -one)), Fraction(-5))]
+    >>> refute_inequalities({0: (None, two), 1: (None, two)}, rows)
+    Multipliers(factors={0: Fraction(1, 1)})
+    """
+    tableau = _Tableau(limits, inequalities, {})
+    solved = tableau.solve()
+    if isinstance(solved, dict):
+        return solved
+    return Multipliers({-1 - v: f for v, f in tableau.contradiction.items() if v < 0})
+
+
 class _Tableau:
     """Basic variables as sums of the others; slack variables count down from -1."""
 
@@ -89,6 +136,7 @@ class _Tableau:
                 value = high
             self.value[variable] = value
         self.rows: dict[int, dict[int, Fraction]] = {}
+        self.contradiction: dict[int, Fraction] = {}
         for number, inequality in enumerate(inequalities):
             slack = -1 - number
             self.rows[slack] = {v: f for v, f in inequality.terms if f}
@@ -126,6 +174,9 @@ class _Tableau:
         return limit is None or self.value[variable] != limit
 
     def _conflict(self, broken: int, up: bool) -> frozenset[Bound]:
+        # The row says: broken variable = sum of the others, which are all at their bounds.
+        self.contradiction = {broken: Fraction(1)}
+        self.contradiction.update({v: abs(f) for v, f in self.rows[broken].items()})
         found = {_bound(broken, not up)}
         found.update(_bound(v, (f > 0) == up) for v, f in self.rows[broken].items())
         return frozenset(found)

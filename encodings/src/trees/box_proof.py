@@ -12,6 +12,11 @@ far it lowers the bound on both sides (strong branching: Achterberg, Koch, Marti
 Branching Rules Revisited, Operations Research Letters 2005).  Chen et al. (Robustness
 Verification of Tree-based Models, NeurIPS 2019) refine the same interval bound by merging
 trees; that bounds more tightly, but leaves nothing that is as easily checked.
+
+Under constraints a box also ends where it lies inside a larger one that holds no admissible
+point.  The background solver is asked about each box whose sums do not settle it; what it
+refutes is proved once, as cases (`constraints.refutation`), for all boxes that the clashing
+sides exclude.
 """
 
 from __future__ import annotations
@@ -23,11 +28,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.constraints.refutation import Refutation
 from whyproof.engine.answers import Unknown, UnknownReason
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
+from .box_clashes import BoxClashes
 from .boxes import Cells, LeafBoxes
 from .ensemble import TreeEnsemble
 from .objective import Objective, objectives
@@ -80,8 +87,8 @@ class Split:
         return [self.column, test, True] if self.missing else [self.column, test]
 
 
-Step: TypeAlias = Split | str
-"""A split, or how a box ends."""
+Step: TypeAlias = Split | str | int
+"""A split, or how a box ends; a number says which clash of constraints excludes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,7 @@ class BoxProof:
     """A proof in preorder: each split is followed by the proof of its first half."""
 
     steps: tuple[Step, ...]
+    clashes: tuple[Refutation, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -98,12 +106,20 @@ class BoxProof:
     @property
     def n_boxes(self) -> int:
         """Number of boxes that the region was cut into."""
-        return sum(isinstance(step, str) for step in self.steps)
+        return sum(not isinstance(step, Split) for step in self.steps)
 
     def as_json(self) -> dict[str, object]:
         """Return ``{"type": "boxes", "steps": [...]}``; a settled box is ``0``, a replayed 1."""
         ends = {SETTLED: 0, REPLAYED: 1}
-        steps = [ends[s] if isinstance(s, str) else s.as_json() for s in self.steps]
+        steps: list[object] = []
+        for step in self.steps:
+            match step:
+                case Split():
+                    steps.append(step.as_json())
+                case str():
+                    steps.append(ends[step])
+                case _:
+                    steps.append(["clash", step])
         return {"type": "boxes", "steps": steps}
 
 
@@ -128,7 +144,7 @@ class BoxProver:
     Raises
     ------
     UnsupportedError
-        For regions that are not boxes.
+        For regions that are not boxes, and constraints of another kind than `Constraint`.
     """
 
     def __init__(self, problem: ExplanationProblem, boxes: LeafBoxes | None = None) -> None:
@@ -154,6 +170,7 @@ class BoxProver:
         for j, score in enumerate(scores):
             self._gains[:, j] = self.boxes.values @ np.array(score.weights)
         self._base = np.array([score.base for score in scores])
+        self._knowledge = BoxClashes(problem, self.boxes) if problem.space.constraints else None
 
     def prove(
         self, free: FeatureSet, meter: Meter, max_boxes: int = MAX_BOXES
@@ -187,6 +204,7 @@ class BoxProver:
         steps: list[Step] = []
         ends = 0
         stack = [(rows, lower, upper)]
+        clashes: dict[Refutation, int] = {}
         while stack:
             if meter.exhausted() is not None:
                 return Unknown(UnknownReason.TIME, "the box proof was not finished")
@@ -195,6 +213,9 @@ class BoxProver:
             hardest = self._hardest(rows, starts)
             if hardest is None or np.array_equal(rows, home):
                 steps.append(SETTLED)
+                ends += 1
+            elif (clash := self._clash(lower, upper, columns, meter)) is not None:
+                steps.append(clashes.setdefault(clash, len(clashes)))
                 ends += 1
             elif len(starts) == len(rows):
                 if not self._holds(lower, columns):
@@ -212,7 +233,15 @@ class BoxProver:
                 stack.append((left, lower, below))
             if ends + len(stack) > max_boxes:
                 return Unknown(UnknownReason.MEMORY, f"the proof needs more than {max_boxes} boxes")
-        return BoxProof(tuple(steps))
+        return BoxProof(tuple(steps), tuple(clashes))
+
+    def _clash(
+        self, lower: Cells, upper: Cells, columns: list[int], meter: Meter
+    ) -> Refutation | None:
+        """Return why a box holds no admissible point, if that is so."""
+        if self._knowledge is None:
+            return None
+        return self._knowledge.clash(lower, upper, frozenset(columns), meter)
 
     def _hardest(
         self, rows: npt.NDArray[np.intp], starts: npt.NDArray[np.intp]
