@@ -18,6 +18,7 @@ from .answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from .budget import Meter
 from .explanation import Kind
 from .facts import Facts
+from .linear_rule import LinearRule
 from .problem import ExplanationProblem
 from .space import FeatureSet
 
@@ -30,6 +31,7 @@ __all__ = [
     "Replayed",
     "focused",
     "lanes",
+    "linear_rules",
     "relevant",
 ]
 
@@ -92,6 +94,21 @@ def relevant(oracle: Oracle, features: FeatureSet) -> FeatureSet:
             return features & cast("FeatureSet", known)
         inner = getattr(inner, "inner", None)
     return features
+
+
+def linear_rules(oracle: Oracle) -> Sequence[LinearRule]:
+    """Return what an oracle knows about all free sets by linear bounds.
+
+    An oracle that has such bounds says so by an attribute `linear_rules`; wrappers are
+    looked through.  Asking may cost a bound; most oracles have none.
+    """
+    inner: object = oracle
+    while inner is not None:
+        known: object = getattr(inner, "linear_rules", None)
+        if isinstance(known, tuple):
+            return cast("tuple[LinearRule, ...]", known)
+        inner = getattr(inner, "inner", None)
+    return ()
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def test_tables_of_numbers_keep_their_names(tmp_path: Path, capsys: Out) -> None
     assert json.loads(capsys.readouterr().out)["features"] == ["speed"]
 
 
-def test_the_second_version_of_vnnlib_is_named(tmp_path: Path, capsys: Out) -> None:
+def test_bad_specifications_of_the_second_version_are_named(tmp_path: Path, capsys: Out) -> None:
     spec = tmp_path / "two.vnnlib"
     spec.write_text("(vnnlib-version <2.0>)\n(declare-network N)")
     assert main(["verify", str(tiny_network(tmp_path / "n.onnx")), str(spec)]) == 2

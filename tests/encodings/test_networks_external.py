@@ -214,6 +214,46 @@ def test_programs_agree_with_trees_on_random_questions() -> None:
             assert type(mine) is type(theirs)
 
 
+def test_gurobi_decides_like_highs_where_it_is_installed() -> None:
+    pytest.importorskip("gurobipy", reason="no gurobipy")
+    from whyproof.encodings.networks.milp import MilpOracle
+
+    rng = np.random.default_rng(2)
+    for seed in range(4):
+        problem = problem_of(seed, 0.3)
+        sets = [frozenset(np.flatnonzero(rng.random(4) < 0.6).tolist()) for _ in range(6)]
+        meter = Budget().start()
+        highs = MilpOracle(problem).decide(sets, meter)
+        gurobi = MilpOracle(problem, solver="gurobi").decide(sets, meter)
+        assert [type(a) for a in highs] == [type(a) for a in gurobi]
+        for free, answer in zip(sets, gurobi, strict=True):
+            if isinstance(answer, Counterexample):
+                problem.replay(answer.point, free)
+
+
+def test_a_program_beyond_gurobis_licence_goes_to_highs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from whyproof.encodings.networks import milp
+
+    monkeypatch.setattr(milp, "checked_solver", lambda name: name)
+    monkeypatch.setattr(milp, "solve_with_gurobi", lambda program, seconds: None)
+    problem = problem_of(1, 0.3)
+    sets = [frozenset({0, 1}), problem.universe]
+    meter = Budget().start()
+    theirs = milp.MilpOracle(problem, solver="gurobi").decide(sets, meter)
+    ours = milp.MilpOracle(problem).decide(sets, meter)
+    assert [type(a) for a in ours] == [type(a) for a in theirs]
+
+
+def test_solvers_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from whyproof.encodings.networks.milp import MilpOracle
+
+    with pytest.raises(InputError, match="highs, gurobi"):
+        MilpOracle(problem_of(0), solver="cplex")
+    monkeypatch.setitem(sys.modules, "gurobipy", None)
+    with pytest.raises(MissingExtraError, match="gurobi"):
+        MilpOracle(problem_of(0), solver="gurobi")
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_gives_the_same_verdicts() -> None:
     for seed in range(4):

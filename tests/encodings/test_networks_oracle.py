@@ -277,6 +277,33 @@ def test_trees_that_end_at_a_glance_or_not_give_minimal_sets_of_the_truth() -> N
         assert not any(truth[found.members - {i}] for i in found.members)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_bounds_speak_for_more_sets_than_were_asked_about(seed: int) -> None:
+    problem = problem_of(seed, epsilon=(0.05, 0.1, 0.2, 0.4)[seed % 4])
+    truth = by_milp(problem)
+    oracle = NetworkOracle(problem, OracleOptions(generalise=True))
+    for free, changes in truth.items():
+        (answer,) = oracle.decide([free], Meter())
+        assert isinstance(answer, Counterexample) == changes
+        if isinstance(answer, Entailed):
+            assert not answer.core & free
+            assert not truth[problem.universe - answer.core]
+    for rule in oracle.linear_rules:
+        assert rule.at_least <= min(
+            (len(s) for s, changes in truth.items() if changes),
+            default=problem.space.n_features + 1,
+        )
+        for free, changes in truth.items():
+            known = rule.answer(free)
+            assert known is None or not changes
+            assert known is None or not truth[problem.universe - known.core]
+    # Once the rules are known they answer, and enumeration with them stays complete.
+    run = enumerate_explanations(problem, oracle, kinds=[Kind.CXP])
+    found = {e.members for e in run}
+    changing = {s for s, changes in truth.items() if changes}
+    assert run.complete and found == {s for s in changing if not any(t < s for t in changing)}
+
+
 def test_time_limits_leave_elements_open_and_never_guess() -> None:
     problem = problem_of(1, 8, 0.5)
     oracle = NetworkOracle(problem)

@@ -35,6 +35,7 @@ OPTIONAL = {
     "gurobipy",
     "ortools",
     "maraboupy",
+    "vnnlib",
     "distributed",
     "duckdb",
     "mpi4py",

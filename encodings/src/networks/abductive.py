@@ -195,17 +195,15 @@ class _Run:
             sizes = sorted({max(1, int(count * part)) for part in _BUDGETS})
             play, sets = self._budget(rest, sizes)
             rows = self.oracle.bound(play, sets, hidden=hidden, scores=scores).rows
-            chosen: list[int] = []
+            chosen: FeatureSet = frozenset()
             margin = 0.0
             for i, size in enumerate(sizes):
-                base = rows.constant[i] + rows.terms[i] @ sets.free[i]
-                picked, slack = _greedy(
-                    base - self.oracle.precision, -rows.terms[i], sets.candidates[i] > 0, size
-                )
+                rule = self.oracle.rule_of(rows, i, sets.free[i] > 0)
+                picked = rule.widened((), size) if rule.entails(()) else frozenset[int]()
                 if len(picked) > len(chosen):
-                    chosen, margin = picked, slack
+                    chosen, margin = picked, rule.lead(picked)
             if chosen:
-                self._accept(self._with(play.features[chosen]), margin + self.oracle.precision)
+                self._accept(self._with(sorted(chosen)), margin)
             if len(chosen) < 3:
                 return
 
@@ -325,41 +323,3 @@ class _Run:
                     return True
             size //= 2
         return False
-
-
-def _greedy(
-    capacity: Tensor, cost: Tensor, candidates: Tensor, most: int
-) -> tuple[list[int], float]:
-    """Pick a prefix of the cheapest items that fits every row.
-
-    Parameters
-    ----------
-    capacity
-        Shape ``(rows,)``.
-    cost
-        Not negative, shape ``(rows, items)``.
-    candidates
-        Shape ``(items,)``, boolean.
-    most
-        Largest number of items.
-
-    Returns
-    -------
-    items
-        Chosen positions.
-    slack
-        Smallest capacity left over.
-    """
-    if bool((capacity <= 0).any()):
-        return [], 0.0
-    relative = (cost / capacity[:, None]).max(0).values
-    relative = torch.where(candidates, relative, torch.full_like(relative, float("inf")))
-    order = relative.argsort()[: min(int(candidates.sum()), most)]
-    spent = cost[:, order].cumsum(1)
-    # The sum itself is rounded: keep a distance that covers it.
-    fits = (spent * (1 + 1e-12) < capacity[:, None]).all(0)
-    count = int(fits.long().cumprod(0).sum())
-    if not count:
-        return [], 0.0
-    slack = float((capacity - spent[:, count - 1]).min())
-    return order[:count].tolist(), slack

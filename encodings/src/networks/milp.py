@@ -27,12 +27,16 @@ from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
 
+from ..gurobi import checked_solver, solve_with_gurobi
 from .bounds.hidden import hidden_ranges
 from .bounds.interval import Ranges
 from .bounds.sets import Box
 from .bounds.slopes import Ascent
 from .graph import Array
 from .neighbourhood import Neighbourhood, Play
+
+_TOLERANCE = 1e-5
+"""Gurobi's tolerances: a bound this close to the margin proves nothing."""
 
 __all__ = ["MilpOracle", "NetworkProgram", "confirm_answer"]
 
@@ -58,6 +62,16 @@ class MilpOracle:
         Margin below which the decision counts as changed in the program.
     place
         Prepared problem to share.
+    solver
+        ``highs``, or ``gurobi``; a program that Gurobi's licence does not allow goes to
+        HiGHS after a warning.
+
+    Raises
+    ------
+    UnsupportedError
+        If an activation is not piecewise linear.
+    MissingExtraError
+        If Gurobi is asked for and not installed.
     """
 
     name = "milp"
@@ -69,7 +83,9 @@ class MilpOracle:
         seconds: float = 60.0,
         precision: float = 1e-6,
         place: Neighbourhood | None = None,
+        solver: str = "highs",
     ) -> None:
+        self.solver = checked_solver(solver)
         self.problem = problem
         self.seconds = seconds
         self.precision = precision
@@ -105,7 +121,9 @@ class MilpOracle:
         unsolved = False
         for case in place.target.cases:
             limit = min(self.seconds, meter.remaining)
-            feasible, point = program.solve(case.rows, case.offset, self.precision, limit)
+            feasible, point = program.solve(
+                case.rows, case.offset, self.precision, limit, self.solver
+            )
             if feasible is None:
                 unsolved = True
             if point is not None:
@@ -188,9 +206,20 @@ class NetworkProgram:
         self.rows.append((line, lower, upper))
 
     def solve(
-        self, rows: Array, offset: Array, margin: float, seconds: float
+        self, rows: Array, offset: Array, margin: float, seconds: float, by: str = "highs"
     ) -> tuple[bool | None, Array | None]:
         """Look for a deviation at which every row is at most `margin`.
+
+        Parameters
+        ----------
+        rows, offset
+            Of a case.
+        margin
+            What is asked for.
+        seconds
+            Wall-clock limit.
+        by
+            ``highs`` or ``gurobi``.
 
         Returns
         -------
@@ -239,6 +268,11 @@ class NetworkProgram:
         ):
             solver.setOptionValue(option, value)
         solver.passModel(program)
+        if by == "gurobi":
+            answer = self._by_gurobi(solver, margin, seconds)
+            if answer is not None:
+                return answer
+            solver.changeColBounds(width - 1, -highspy.kHighsInf, margin)
         solver.run()
         status = solver.getModelStatus()
         if status == highspy.HighsModelStatus.kInfeasible:
@@ -250,6 +284,20 @@ class NetworkProgram:
             highspy.HighsModelStatus.kObjectiveTarget,
         )
         return (True if finished else None), point
+
+    def _by_gurobi(
+        self, program: highspy.Highs, margin: float, seconds: float
+    ) -> tuple[bool | None, Array | None] | None:
+        """Let Gurobi minimise the margin without its limit, so that its bound is a proof."""
+        program.changeColBounds(program.getNumCol() - 1, -highspy.kHighsInf, highspy.kHighsInf)
+        found = solve_with_gurobi(program, seconds)
+        if found is None:
+            return None
+        if found.bound > margin + _TOLERANCE:
+            return False, None
+        if found.values is None or found.objective > margin:
+            return None, None
+        return (True if found.proved else None), found.values[: self.n]
 
 
 def _tensor(values: Array) -> Tensor:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -38,6 +37,7 @@ from whyproof.engine.answers import (
 from whyproof.engine.budget import Meter
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.facts import Facts
+from whyproof.engine.linear_rule import LinearRule
 from whyproof.engine.minimal.result import Strategy
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
@@ -46,134 +46,24 @@ from .attack import AttackOptions, attack
 from .bounds.backward import enclosures
 from .bounds.goals import Deletions, Extensions, Goal, Single
 from .bounds.hidden import hidden_ranges
-from .bounds.reduction import reduced
+from .bounds.reduction import pass_cost, reduced
 from .bounds.sets import Box, Budget, InputSet
 from .bounds.slopes import Ascent, optimise_slopes
-from .bounds.tree import Tree, TreeOptions, TreeResult
+from .bounds.tree import Tree, TreeResult
 from .memory import refuse_too_large
 from .neighbourhood import Neighbourhood, Play
+from .oracle_data import LinearRows, OracleOptions, Proofs, Shared, Tally
 
-__all__ = ["LinearRows", "NetworkOracle", "OracleOptions", "Proofs", "Shared", "Tally"]
+__all__ = ["NetworkOracle", "OracleOptions"]
+
+_CHEAP = 600_000
+"""Multiplications of a pass up to which the whole region is bounded for a rule."""
+
+_SPARE = 10
+"""One in so many of the other features is offered to a proof that is widened."""
 
 _FEW = 200
 """Free columns up to which a mixed-integer program is small."""
-
-
-@dataclass(frozen=True, slots=True)
-class OracleOptions:
-    """How the oracle works.
-
-    Parameters
-    ----------
-    tree
-        Of branch and bound.
-    tree_seconds
-        Processor seconds for one tree.
-    attack
-        Of single questions.
-    hard
-        Of the whole region, and of questions that a small tree left open: once per case.
-    glance
-        Processor seconds for the small tree.
-    program_seconds
-        Seconds for the mixed-integer program of a question with few free columns that
-        trees left open; 0 for none.
-    memory
-        Bytes that bounds and weights may take by estimate; a larger network is refused.
-    batch
-        Sets bounded together.
-    threads
-        Threads inside one torch operation.  Batches of small operations lose by more than
-        one; large convolutions may gain.
-    """
-
-    tree: TreeOptions = field(default_factory=TreeOptions)
-    tree_seconds: float = 10.0
-    attack: AttackOptions = field(default_factory=lambda: AttackOptions(steps=20, restarts=2))
-    hard: AttackOptions = field(default_factory=lambda: AttackOptions(steps=40, restarts=3))
-    glance: float = 0.15
-    program_seconds: float = 5.0
-    memory: int = 16 << 30
-    batch: int = 64
-    threads: int = 1
-
-
-@dataclass
-class Tally:
-    """What was spent: rows attacked, sets bounded, trees and their nodes, replays."""
-
-    attacked: int = 0
-    bounded: int = 0
-    trees: int = 0
-    nodes: int = 0
-    proofs: int = 0
-    unknown: int = 0
-    rounds: int = 0
-
-
-@dataclass(frozen=True)
-class LinearRows:
-    """Linear lower bounds over a set: one row per case, in the columns in play.
-
-    Parameters
-    ----------
-    play
-        Columns and features.
-    constant
-        Rounding error taken off, shape ``(batch, cases)``.
-    terms
-        Least contribution of each feature in play, shape ``(batch, cases, features)``.
-    """
-
-    play: Play
-    constant: Tensor
-    terms: Tensor
-
-
-@dataclass(frozen=True)
-class Proofs:
-    """Bounds of a batch of free sets.
-
-    Parameters
-    ----------
-    margin
-        Lower bound on the lead of the decision, shape ``(batch,)``; a proof where it
-        exceeds the oracle's precision.
-    rows
-        The linear rows behind it.
-    """
-
-    margin: Tensor
-    rows: LinearRows
-
-
-@dataclass(frozen=True)
-class Shared:
-    """Answer to many questions from one tree.
-
-    Parameters
-    ----------
-    proved, open
-        Features by what became of their question.
-    refuted
-        Feature to its counterexample.
-    margin
-        Smallest lead among the proofs.
-    nodes
-        Size of the tree.
-    rows
-        Constant and coefficients of valid bounds on the parts left open.
-    play
-        Columns in play.
-    """
-
-    proved: FeatureSet
-    open: FeatureSet
-    refuted: dict[int, Counterexample]
-    margin: float
-    nodes: int
-    rows: list[tuple[Tensor, Tensor]]
-    play: Play
 
 
 class NetworkOracle:
@@ -213,6 +103,8 @@ class NetworkOracle:
         self.tally = Tally()
         self.lanes = self.options.batch
         self.clock = clock
+        self._rules: tuple[LinearRule, ...] | None = None
+        self._movable = frozenset(self.place.movable.nonzero().ravel().tolist())
 
     @property
     def precision(self) -> float:
@@ -231,6 +123,50 @@ class NetworkOracle:
 
         return NetworkSearch(self)
 
+    @property
+    def linear_rules(self) -> tuple[LinearRule, ...]:
+        """What one linear bound over the whole region says about every free set.
+
+        Worked out when first asked for; empty where the bound is too loose to say anything.
+        """
+        if self._rules is None:
+            self._rules = self._bound_region()
+        return self._rules
+
+    def _bound_region(self) -> tuple[LinearRule, ...]:
+        everything = self.place.movable[None]
+        if not self.problem.region.is_box or not bool(everything.any()):
+            return ()
+        if pass_cost(self.place.network) > _CHEAP:
+            return ()
+        proofs = self.prove(everything, hidden=Ascent(steps=8), scores=Ascent(steps=15))
+        rule = self.rule_of(proofs.rows, 0)
+        return (rule,) if rule.at_least > 1 else ()
+
+    def rule_of(self, rows: LinearRows, at: int, free: Tensor | None = None) -> LinearRule:
+        """Return linear rows over a set as a rule about the features that move in it.
+
+        Parameters
+        ----------
+        rows, at
+            The batch entry `at` of some rows.
+        free
+            Positions in play that move in any case and are charged at once, boolean.
+        """
+        names = rows.play.features.tolist()
+        terms = rows.terms[at].cpu().numpy()
+        constants = rows.constant[at].cpu().numpy()
+        moving = np.ones(len(names), dtype=bool)
+        if free is not None:
+            charged = free.cpu().numpy()
+            # The sum itself is rounded: keep a distance that covers it.
+            constants = constants + terms[:, charged].sum(1) * (1 + 1e-12)
+            moving = ~charged
+        weights = np.full((len(constants), self.place.n_features), np.inf)
+        weights[:, np.array(names)[moving]] = -terms[:, moving]
+        universe = frozenset(np.array(names)[moving].tolist())
+        return LinearRule(universe, constants, weights, self.precision)
+
     # The engine's question --------------------------------------------------------
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
@@ -246,7 +182,6 @@ class NetworkOracle:
     def _decide_batch(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         masks = self.place.mask(free_sets)
         answers: list[Answer] = [Unknown(UnknownReason.INCOMPLETE)] * len(free_sets)
-        open_rows = list(range(len(free_sets)))
         whole = bool(masks[0].sum() == self.place.movable.sum())
         if len(free_sets) == 1 and whole:
             # Asked once, and every search starts from its answer: worth the effort.
@@ -254,14 +189,15 @@ class NetworkOracle:
         else:
             witnesses = self.attack(masks, self.options.attack)
         for i, witness in enumerate(witnesses):
-            if witness is not None:
-                answers[i] = witness
-        open_rows = [i for i in open_rows if witnesses[i] is None]
+            answers[i] = witness or self._by_rule(free_sets[i]) or answers[i]
+        open_rows = [i for i, answer in enumerate(answers) if isinstance(answer, Unknown)]
         if open_rows:
             proofs = self.prove(masks[open_rows])
             for i, margin in zip(open_rows, proofs.margin.tolist(), strict=True):
                 if margin > self.precision:
-                    answers[i] = self._entailed(free_sets[i], margin)
+                    proof = self._entailed(free_sets[i], margin)
+                    lone = len(free_sets) == 1 and self.options.generalise
+                    answers[i] = self._generalised(free_sets[i], proof) if lone else proof
             open_rows = [i for i in open_rows if isinstance(answers[i], Unknown)]
         for i in open_rows:
             reason = meter.exhausted()
@@ -306,7 +242,11 @@ class NetworkOracle:
         from .milp import MilpOracle
 
         program = MilpOracle(
-            self.problem, seconds=seconds, precision=self.precision, place=self.place
+            self.problem,
+            seconds=seconds,
+            precision=self.precision,
+            place=self.place,
+            solver=self.options.program_solver,
         )
         (answer,) = program.decide([free], meter)
         return None if isinstance(answer, Unknown) else answer
@@ -329,9 +269,30 @@ class NetworkOracle:
         (answer,) = self.place.replay(self.problem.instance[None].copy())
         return self._entailed(free, None) if answer is None else answer
 
+    def _by_rule(self, free: FeatureSet) -> Entailed | None:
+        """Decide a set by what is known about all; a proof of this kind serves many sets."""
+        found = (rule.answer(free & rule.universe) for rule in self._rules or ())
+        return next((answer for answer in found if answer is not None), None)
+
+    def _generalised(self, free: FeatureSet, proof: Entailed) -> Entailed:
+        """Widen a proof: with linear rows over "these features and a few of the others".
+
+        Every choice of others that fits below the bound is proved along with the set.
+        """
+        others = proof.core & self.problem.universe
+        if not self.problem.region.is_box or len(others) < _SPARE:
+            return proof
+        most = len(others) // _SPARE
+        play, sets = self.budgets(free, others, [most])
+        rows = self.bound(play, sets).rows
+        rule = self.rule_of(rows, 0, sets.free[0] > 0)
+        more = rule.widened((), most) if rule.entails(()) else frozenset[int]()
+        return Entailed(proof.core - more, margin=rule.lead(more)) if more else proof
+
     def _entailed(self, free: FeatureSet, margin: float | None) -> Entailed:
         self.tally.proofs += 1
-        return Entailed(core=self.problem.universe - free, margin=margin)
+        core = self.problem.universe - free
+        return Entailed(core=core & self._movable, margin=margin)
 
     # Attacks ----------------------------------------------------------------------
 

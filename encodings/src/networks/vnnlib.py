@@ -1,9 +1,10 @@
-"""Read VNN-LIB 1.0 specifications (plain or gzip): input boxes and output conditions.
+"""Read VNN-LIB specifications (plain or gzip): input boxes and output conditions.
 
 A file declares reals ``X_i`` and ``Y_j`` and asserts formulas over ``and``, ``or`` and linear
 comparisons.  Its meaning is "is there an input for which all assertions hold"; here it is
 brought to the shape that verifiers share: for each of a few boxes a list of cases, each a
-conjunction of linear conditions on the outputs.
+conjunction of linear conditions on the outputs.  Version 1.0 is read here, version 2.0 by
+`vnnlib_two`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import numpy as np
 from whyproof.engine.errors import ModelError, UnsupportedError
 
 from .graph import Array
+from .vnnlib_two import parse_version_two
 
 __all__ = ["BoxQuery", "Condition", "read_vnnlib"]
 
+_SECOND = re.compile(r"^\s*\(\s*(vnnlib-version|declare-network)\b", re.MULTILINE)
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 _MAX_BYTES = 1 << 27
 _MAX_CASES = 100_000
@@ -90,6 +93,8 @@ def read_vnnlib(path: str | Path, n_inputs: int, n_outputs: int) -> list[BoxQuer
     ------
     ModelError
         If it is no VNN-LIB text or does not fit the network; the message names the line.
+    MissingExtraError
+        For version 2.0 without its library.
     UnsupportedError
         For formulas that are not linear, or mix inputs and outputs in one comparison.
     """
@@ -99,6 +104,28 @@ def read_vnnlib(path: str | Path, n_inputs: int, n_outputs: int) -> list[BoxQuer
             text = file.read(_MAX_BYTES)
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise ModelError(f"{place} cannot be read: {error}") from error
+    if _SECOND.search(text):
+        declared, cases = _version_two(text, place)
+    else:
+        declared, cases = _version_one(text, place)
+    if declared["X"] != n_inputs or declared["Y"] > n_outputs:
+        raise ModelError(
+            f"{place} declares {declared['X']} inputs and {declared['Y']} outputs, "
+            f"the network has {n_inputs} and {n_outputs}"
+        )
+    return _boxes(cases, n_inputs, n_outputs, place)
+
+
+def _version_two(text: str, place: Path) -> tuple[dict[str, int], list[_Conjunction]]:
+    declared, assertions = parse_version_two(text, place)
+    cases: list[_Conjunction] = [_Conjunction()]
+    for line, assertion in enumerate(assertions, start=1):
+        read = [_Conjunction([_Atom(*comparison) for comparison in case]) for case in assertion]
+        cases = _product(cases, read, place, line)
+    return declared, cases
+
+
+def _version_one(text: str, place: Path) -> tuple[dict[str, int], list[_Conjunction]]:
     declared = {"X": 0, "Y": 0}
     cases: list[_Conjunction] = [_Conjunction()]
     for line, term in _commands(text, place):
@@ -110,19 +137,9 @@ def read_vnnlib(path: str | Path, n_inputs: int, n_outputs: int) -> list[BoxQuer
                 declared[kind] = max(declared[kind], int(index) + 1)
             case ["assert", formula]:
                 cases = _product(cases, _normal(formula, place, line), place, line)
-            case ["vnnlib-version", *_] | ["declare-network", *_]:
-                raise UnsupportedError(
-                    f"{place}, line {line}: this is VNN-LIB 2.0; write it as VNN-LIB 1.0 "
-                    "(declare-const X_i, Y_j)"
-                )
             case _:
                 raise ModelError(f"{place}, line {line}: expected declare-const or assert")
-    if declared["X"] != n_inputs or declared["Y"] > n_outputs:
-        raise ModelError(
-            f"{place} declares {declared['X']} inputs and {declared['Y']} outputs, "
-            f"the network has {n_inputs} and {n_outputs}"
-        )
-    return _boxes(cases, n_inputs, n_outputs, place)
+    return declared, cases
 
 
 def _commands(text: str, place: Path) -> Iterator[tuple[int, _Term]]:

@@ -22,9 +22,13 @@ from typing import Any
 from pysat.solvers import Solver
 
 from ..explanation import Kind
+from ..linear_rule import LinearRule
 from ..space import FeatureSet
 
 __all__ = ["MapSolver"]
+
+_CUTS = 2_000
+"""Seeds cut away by rules before one is handed out nevertheless."""
 
 
 class MapSolver:
@@ -43,6 +47,9 @@ class MapSolver:
     order
         The universe in the order in which the solver gets to know it, which decides
         which of several seeds comes; ascending by default.
+    rules
+        Bounds that every seed has to break: what they decide is explored.  They are
+        enforced as seeds come, one clause for each seed that keeps to one.
 
     Examples
     --------
@@ -63,6 +70,7 @@ class MapSolver:
         fixed: Iterable[int] = (),
         solver: str = "cadical195",
         order: Sequence[int] | None = None,
+        rules: Sequence[LinearRule] = (),
     ) -> None:
         self._features = sorted(universe) if order is None else list(order)
         self._variable = {feature: v for v, feature in enumerate(self._features, start=1)}
@@ -75,6 +83,8 @@ class MapSolver:
             self._solver.add_clause([variable, -variable])
         self._solver.set_phases([sign * variable for variable in variables])
         self._empty = False
+        # A maximal seed that keeps to a rule is the largest set that it decides: an answer.
+        self._rules = tuple(rules) if bias is Kind.CXP else ()
         self._grows = bias is Kind.AXP
         self._top = len(variables)
 
@@ -120,10 +130,32 @@ class MapSolver:
         return found
 
     def _solve(self, assumptions: list[int]) -> FeatureSet | None:
+        for _ in range(_CUTS):
+            seed = self._model(assumptions)
+            if seed is None or not any(self._cut(rule, seed) for rule in self._rules):
+                return seed
+        return self._model(assumptions)
+
+    def _model(self, assumptions: list[int]) -> FeatureSet | None:
         if self._empty or not self._solver.solve(assumptions=assumptions):
             return None
         model = self._solver.get_model()
         return frozenset([i for i, value in zip(self._features, model, strict=False) if value > 0])
+
+    def _cut(self, rule: LinearRule, seed: FeatureSet) -> bool:
+        """Cut away what a rule decides around a seed; false if it decides nothing more.
+
+        One feature is left out of what it decides, so that no maximal decided set, the
+        complement of an AXp, is ever cut away.
+        """
+        if not rule.entails(seed):
+            return False
+        more = rule.widened(seed) & self._variable.keys() - seed
+        if not more:
+            return False
+        kept = seed | more - {min(more)}
+        self._add([v for i, v in self._variable.items() if i not in kept])
+        return True
 
     def block(self, kind: Kind, members: Iterable[int]) -> None:
         """Cut away what a (weak) explanation explores."""

@@ -8,9 +8,9 @@ map is empty.
 
 How ours differs: shrinking starts from the evidence of the answer; explored neighbours show
 necessity, so that a seed on the side of the bias costs one question and no shrinking (see
-`MapSolver`); and a seed whose status stays unknown is cut out of the map alone, which
-ends the claim to be complete and nothing else.  With an oracle of several lanes a round asks
-about as many seeds.
+`MapSolver`); linear bounds of the oracle spare the questions that they decide; and a seed
+whose status stays unknown is cut out of the map alone, which ends the claim to be complete
+and nothing else.  With an oracle of several lanes a round asks about as many seeds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ..explanation import Kind
 from ..minimal.predicate import Verdict, WeakExplanation
 from ..minimal.result import Strategy
+from ..oracle import linear_rules
 from ..space import FeatureSet
 from .found import Found
 from .map_solver import MapSolver
@@ -78,7 +79,10 @@ class Marco:
         universe, meter = axp.universe, axp.meter
         skipped = False
         in_a_row = 0
-        with MapSolver(universe, self._bias, free=self._free, fixed=self._fixed) as unexplored:
+        rules = linear_rules(axp.oracle) if self._bias is Kind.CXP else ()
+        with MapSolver(
+            universe, self._bias, free=self._free, fixed=self._fixed, rules=rules
+        ) as unexplored:
             for kind, members in self._known:
                 unexplored.block(kind, members)
             while meter.exhausted() is None:

@@ -28,9 +28,10 @@ from ..closed_form import checked_proposal
 from ..errors import InputError
 from ..explanation import Explanation, Kind, SearchStatistics
 from ..facts import Facts
+from ..linear_rule import least_size
 from ..minimal import MinimalSet, Strategy, Verdict, WeakExplanation
 from ..minimise import strategy_named
-from ..oracle import Counted, Oracle, Recall, relevant
+from ..oracle import Counted, Oracle, Recall, linear_rules, relevant
 from ..problem import ExplanationProblem
 from ..replay import Replay
 from ..selection import arranged, known_features
@@ -238,6 +239,9 @@ class _Search:
         start = self.predicate.test_one(self.choice.eligible)
         if start.holds is not True:
             return start.holds
+        if self.predicate.kind is Kind.CXP and not self.choice.weights:
+            known = linear_rules(self.predicate.oracle)
+            self.bound = max(self.bound, least_size(known))
         self._shrink_to_incumbent(start)
         self._add_known_duals()
         self._dig(self._greedily_disjoint())
