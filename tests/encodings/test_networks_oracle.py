@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,10 +25,12 @@ from whyproof.engine.region import Region
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
+from whyproof.encodings.networks import contrastive  # noqa: E402
 from whyproof.encodings.networks.attack import AttackOptions  # noqa: E402
-from whyproof.encodings.networks.contrastive import SharedTree, grade  # noqa: E402
+from whyproof.encodings.networks.contrastive import Grade, SharedTree, grade  # noqa: E402
 from whyproof.encodings.networks.milp import MilpOracle, confirm_answer  # noqa: E402
 from whyproof.encodings.networks.oracle import NetworkOracle, OracleOptions  # noqa: E402
+from whyproof.encodings.networks.oracle_data import Shared  # noqa: E402
 from whyproof.encodings.networks.search import NetworkSearch  # noqa: E402
 from whyproof.encodings.networks.shrinking import polish, shrink  # noqa: E402
 
@@ -302,6 +305,28 @@ def test_bounds_speak_for_more_sets_than_were_asked_about(seed: int) -> None:
     found = {e.members for e in run}
     changing = {s for s, changes in truth.items() if changes}
     assert run.complete and found == {s for s in changing if not any(t < s for t in changing)}
+
+
+def test_grades_stand_in_for_trees_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(0, 5, 0.2)
+    oracle = NetworkOracle(problem)
+    tree = oracle.obligations
+
+    def endless(free: frozenset[int], seconds: float | None = None) -> Shared:
+        found = tree(free, 0.0)
+        return replace(found, proved=frozenset(), open=free, refuted={})
+
+    monkeypatch.setattr(oracle, "obligations", endless)
+    search = SharedTree(oracle, singles=0)
+    found = minimise(problem, oracle, Kind.CXP, strategy=search)
+    assert found is not None and found.status is Status.MINIMAL
+    assert set(found.necessity) == set(found.members)
+    truth = by_milp(problem)
+    assert not any(truth[found.members - {i}] for i in found.members)
+    monkeypatch.setattr(contrastive, "grade", lambda *_: Grade(2, 0.1))
+    graded = minimise(problem, oracle, Kind.CXP, strategy=search, recall=False)
+    assert graded is not None and len(graded) > 2 and graded.status is Status.WEAK
+    assert graded.at_least == 2 and graded.as_json()["at_least"] == 2
 
 
 def test_time_limits_leave_elements_open_and_never_guess() -> None:

@@ -157,6 +157,8 @@ def _in_words(found: Explanation, row: int, *, least_proved: bool | None) -> Non
     }[found.status]
     if least_proved is not None:
         proof = "proved smallest" if least_proved else f"{proof}; a smaller one may exist"
+    if found.open and found.at_least:
+        proof = f"{proof}, no part of it below {counted(found.at_least, 'feature')} is enough"
     effort = f"{counted(statistics.oracle_calls, 'oracle call')}, {statistics.seconds:.3f} s"
     paragraph(f"({size}, {proof}; {effort})")
 

@@ -170,6 +170,9 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> Grade:
     seconds
         Processor seconds in all.
     """
+    if len(members) == 1:
+        # With nothing free the instance keeps its decision.
+        return Grade(1)
     clock = oracle.clock
     deadline = clock() + seconds
     low, margin = _first_grade(oracle, members)
@@ -193,8 +196,6 @@ def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, float
     n = len(members)
     parts = (1, 2, 4, *range(8, 64, 8))
     sizes = sorted({max(1, min(n - 1, n * part // 64)) for part in parts})
-    if n < 2:
-        return 0, None
     play, sets = oracle.budgets(frozenset(), members, sizes)
     found = oracle.bound(play, sets, hidden=Ascent(steps=8), scores=Ascent(steps=15))
     best: tuple[int, float | None] = 0, None
