@@ -22,7 +22,7 @@ from whyproof.engine.errors import (
     UnsupportedError,
     WhyproofWarning,
 )
-from whyproof.visual.baselines import gradient_attack
+from whyproof.visual.baselines import change_within, gradient_attack
 from whyproof.visual.bridge import Bridge
 from whyproof.visual.classifiers import ImageClassifier
 from whyproof.visual.devices import interleaved, repaint_across, start_fabric
@@ -260,7 +260,13 @@ def test_an_anchored_walk_without_a_push_returns_the_original() -> None:
 def test_guidance_as_published_is_guidance_through_the_network() -> None:
     options = SamplerOptions(scale=3.0, steps=4).as_published()
     assert options == SamplerOptions(
-        scale=3.0, steps=4, pooled=False, fading=True, through_network=True, anchored=False
+        scale=3.0,
+        steps=4,
+        pooled=False,
+        fading=True,
+        through_network=True,
+        anchored=False,
+        views=Views(0),
     )
     images, targets = wanted(4)
     regions = np.ones(images.shape[:3], dtype=bool)
@@ -330,8 +336,54 @@ def test_gradients_inside_a_region_stay_there() -> None:
     images, targets = wanted(5)
     regions = np.zeros(images.shape[:3], dtype=bool)
     regions[:, :, 3:6] = True
-    found = gradient_attack(classifier(), images, regions, targets, steps=3)
-    assert np.array_equal(found[~regions], images[~regions])
+    for norm in ("linf", "l2"):
+        found = gradient_attack(classifier(), images, regions, targets, steps=3, norm=norm)
+        assert np.array_equal(found[~regions], images[~regions])
+        assert (found != images).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize(("norm", "size"), [("linf", 0.02), ("l2", 0.1)])
+def test_an_attack_stops_at_the_change_that_is_asked_for(norm: str, size: float) -> None:
+    images, targets = wanted(5)
+    regions = np.zeros(images.shape[:3], dtype=bool)
+    regions[:, 2:6] = True
+    change = np.array([0.01, 0.02, 0.05, 0.1, 2.0])
+    found = gradient_attack(
+        classifier(),
+        images,
+        regions,
+        targets,
+        steps=60,
+        size=size,
+        norm=norm,  # type: ignore[arg-type]
+        change=change,
+    )
+    made = change_within(found, images, regions)
+    # One step, and the rounding to 8 bits, is the most that it may overshoot.
+    assert (made[:4] >= change[:4]).all() and (made[:4] <= change[:4] + 0.02).all()
+    free = gradient_attack(
+        classifier(),
+        images,
+        regions,
+        targets,
+        steps=60,
+        size=size,
+        norm=norm,  # type: ignore[arg-type]
+    )
+    assert np.array_equal(found[4], free[4])
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"size": 0.0}, {"norm": "l1"}])
+def test_attacks_that_are_none(bad: dict[str, object]) -> None:
+    images, targets = wanted(1)
+    with pytest.raises(InputError):
+        gradient_attack(
+            classifier(),
+            images,
+            np.ones((1, SIDE, SIDE), bool),
+            targets,
+            **bad,  # type: ignore[arg-type]
+        )
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def repaint(
     ] = False,
     views: Annotated[
         int, typer.Option("--views", help="Disturbed views shown to the classifier.", metavar="N")
-    ] = 0,
+    ] = 4,
     published: Annotated[
         bool, typer.Option("--published", help="Guidance exactly as published.")
     ] = False,

@@ -12,11 +12,12 @@ but all state is per sample; noise comes from the caller and is drawn once; know
 chosen, not blended, so that they keep every bit; the scale is meant for 25 steps and
 follows their number.
 
-Four defaults differ because an independent judge then believes more of the results, at less
+Five defaults differ because an independent judge then believes more of the results, at less
 change (the benchmarks measure each); `SamplerOptions.as_published` undoes them:
 the running mean square is one per sample (`guidance`); log-odds instead of log-probability,
 whose slope fades before the change is convincing (`views`); the gradient is taken at the
-estimate and not through the network, whose own slope adds noise to it; and walks are
+estimate and not through the network, whose own slope adds noise to it; the classifier is
+asked about four disturbed views of it, so that chance regions flip less often; and walks are
 *anchored*: to every estimate is added what the network misses of the original at that step,
 from the same noise.  Without guidance an anchored walk returns the original, so that all that
 changes is what the network makes of the classifier's wishes.
@@ -93,7 +94,7 @@ class SamplerOptions:
     anchored: bool = True
     narrow_to: float | None = None
     cell: int = 4
-    views: Views = field(default_factory=Views)
+    views: Views = field(default_factory=lambda: Views(4))
 
     def __post_init__(self) -> None:
         if not self.scale >= 0:
@@ -105,7 +106,14 @@ class SamplerOptions:
 
     def as_published(self) -> SamplerOptions:
         """Return the same options with the guidance as published."""
-        return replace(self, pooled=False, fading=True, through_network=True, anchored=False)
+        return replace(
+            self,
+            pooled=False,
+            fading=True,
+            through_network=True,
+            anchored=False,
+            views=Views(0),
+        )
 
     @property
     def anchors(self) -> bool:

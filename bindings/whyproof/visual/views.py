@@ -36,7 +36,7 @@ class Views:
     """
 
     count: int = 0
-    noise: float = 0.3
+    noise: float = 0.4
     shift: int = 2
 
     def __post_init__(self) -> None:

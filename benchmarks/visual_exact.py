@@ -1,0 +1,144 @@
+"""Visual counterfactuals against proofs: what a generator finds, and what there is."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.visual_bench import GRID, SEED, Bench, mean_of
+from whyproof.encodings.networks.milp import MilpOracle
+from whyproof.encodings.networks.oracle import NetworkOracle
+from whyproof.engine.answers import Counterexample, Entailed
+from whyproof.engine.budget import Budget
+from whyproof.engine.explanation import Status
+from whyproof.visual.baselines import gradient_attack
+from whyproof.visual.classifiers import ImageClassifier
+from whyproof.visual.join import minimal_regions
+from whyproof.visual.oracle import GeneratorOracle, image_problem
+from whyproof.visual.pixels import Pixels
+from whyproof.visual.regions.attribution import attribution
+from whyproof.visual.regions.choice import best_cells
+from whyproof.visual.regions.symbolic import RegionSearch
+from whyproof.visual.repainting import Attempts, repaint
+
+__all__ = ["exact", "minimal"]
+
+
+def exact(bench: Bench) -> dict[str, object]:
+    """Ask the generator, gradients, the exact oracle and a program about regions of n cells."""
+    small = ImageClassifier(bench.nets / "relu.onnx")
+    images, targets = asked(bench, small, 100)
+    maps = attribution(small, images, small.predict(images), seed=SEED)
+    rows: list[dict[str, object]] = []
+    for cells in (1, 2, 4, 8, 14):
+        regions = best_cells(maps, GRID, (cells + 0.01) / GRID.count)
+        began = time.process_time()
+        found = repaint(
+            bench.bridge,
+            small,
+            images,
+            regions,
+            targets,
+            attempts=Attempts(seed=SEED),
+            control=False,
+        )
+        cost = {"generator": time.process_time() - began}
+        generator = np.array([r.reached for r in found])
+        began = time.process_time()
+        attacked = gradient_attack(small, images, regions, targets, steps=60)
+        cost["gradients"] = time.process_time() - began
+        gradients = small.predict(attacked) == targets
+        answers: dict[str, list[object]] = {"exact": [], "program": []}
+        for i, image in enumerate(images):
+            problem = image_problem(small, image, 4, int(targets[i]))
+            free = GRID.cells(regions[i])
+            for name, oracle in (
+                ("exact", NetworkOracle(problem)),
+                ("program", MilpOracle(problem, seconds=10.0)),
+            ):
+                began = time.process_time()
+                answers[name] += oracle.decide([free], Budget(seconds=30.0).start())
+                cost[name] = cost.get(name, 0.0) + time.process_time() - began
+        row: dict[str, object] = {"cells": cells, "images": len(images)}
+        for name, told in answers.items():
+            yes = np.array([isinstance(a, Counterexample) for a in told])
+            no = np.array([isinstance(a, Entailed) for a in told])
+            row[name] = {
+                "yes": int(yes.sum()),
+                "no": int(no.sum()),
+                "unknown": int((~yes & ~no).sum()),
+                "generator_yes_here_no": int((generator & no).sum()),
+                "gradients_yes_here_no": int((gradients & no).sum()),
+                "generator_recall": mean_of(generator[yes]) if yes.any() else None,
+            }
+        both = zip(answers["exact"], answers["program"], strict=True)
+        row["contradictions"] = sum(
+            {type(a), type(b)} == {Counterexample, Entailed} for a, b in both
+        )
+        row |= {"generator_yes": int(generator.sum()), "gradients_yes": int(gradients.sum())}
+        row["outside"] = max(r.outside for r in found)
+        row["cpu_seconds_per_image"] = {k: round(v / len(images), 4) for k, v in cost.items()}
+        rows.append(row)
+        bench.keep(rows)
+        print(row, flush=True)
+    return {"rows": rows}
+
+
+def minimal(bench: Bench) -> dict[str, object]:
+    """Look for smallest regions by proof, and minimal ones under the generator and beyond it."""
+    small = ImageClassifier(bench.nets / "relu.onnx")
+    images, _ = asked(bench, small, 100)
+    rows: list[dict[str, object]] = []
+    for image in images:
+        problem = image_problem(small, image, 4)
+        oracle = NetworkOracle(problem)
+        began = time.process_time()
+        region = RegionSearch(problem, oracle, GRID, budget=Budget(seconds=60.0)).smallest()
+        row: dict[str, object] = {
+            "smallest": None if region is None else len(region.cells),
+            "smallest_proved": region is not None and region.proved,
+            "smallest_cpu": round(time.process_time() - began, 3),
+        }
+        began = time.process_time()
+        generator = GeneratorOracle(
+            problem, bench.bridge, small, image, 4, attempts=Attempts((1.0, 8 / 3), batch=16)
+        )
+        found = minimal_regions(problem, generator, oracle, budget=Budget(seconds=60.0))
+        row["comparison_cpu"] = round(time.process_time() - began, 3)
+        if found.generator is not None and found.exact is not None:
+            row["generator"], row["inside"] = len(found.generator), len(found.exact)
+            row["inside_proved"] = found.exact.status is Status.MINIMAL
+        rows.append(row)
+        bench.keep(rows)
+        if bench.short and len(rows) == 10:
+            break
+    compared = [row for row in rows if "inside" in row]
+    result: dict[str, object] = {
+        "images": len(rows),
+        "smallest_found": sum(row["smallest"] is not None for row in rows),
+        "smallest_proved": sum(bool(row["smallest_proved"]) for row in rows),
+        "smallest_mean_cells": mean_of([r["smallest"] for r in rows if r["smallest"]]),
+        "compared": len(compared),
+        "generator_mean_cells": mean_of([row["generator"] for row in compared]),
+        "inside_mean_cells": mean_of([row["inside"] for row in compared]),
+        "inside_proved_minimal": sum(bool(row["inside_proved"]) for row in compared),
+        "cpu_seconds": {
+            "smallest_mean": mean_of([row["smallest_cpu"] for row in rows]),
+            "smallest_most": max(row["smallest_cpu"] for row in rows),  # type: ignore[type-var]
+            "comparison_mean": mean_of([row["comparison_cpu"] for row in rows]),
+        },
+        "rows": rows,
+    }
+    print({k: v for k, v in result.items() if k != "rows"}, flush=True)
+    return result
+
+
+def asked(bench: Bench, small: ImageClassifier, count: int) -> tuple[Pixels, npt.NDArray[np.int64]]:
+    """Return images that a network gets right, and their runner-up classes."""
+    pool, labels = bench.data["x_test"][:400][..., None], bench.data["y_test"][:400]
+    scores = small.scores(pool)
+    right = np.flatnonzero(scores.argmax(axis=1) == labels)[:count]
+    scores[np.arange(len(pool)), labels] = -np.inf
+    return pool[right], scores.argmax(axis=1)[right]
