@@ -1,10 +1,11 @@
 """Exact recourse: nearest counterfactuals, sensitivity, shares, and sheets for persons.
 
-    python -m benchmarks.recourse --out FILE.json [--part nearest|deep|sensitive|sheets]
+    python -m benchmarks.recourse --out FILE.json [--part PART ...] [--peer PYTHON]
 
-Results of a part are merged into the file.  The peer is `oceanpy` (Parmentier, Vidal), with
-its recorded figures (setting: breast cancer, min-max
-scaled, float32, split .3 seed 0 stratified, L1, the opposite class, one thread).
+Parts are nearest, deep, families, peer, sensitive and sheets; results of a part are merged into the
+file as soon as they are there.  The peer is `oceanpy` (Parmentier, Vidal) in the interpreter given
+by ``--peer`` (it needs Python 3.12), else its recorded figures; setting: breast cancer, min-max
+scaled, float32, split .3 seed 0 stratified, L1, the opposite class, one thread.
 
 Every point is run through the library's model, as it is and rounded to float32; for small
 models the optimum is compared with brute force in the tests.
@@ -14,7 +15,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
+import json
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,12 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.machine import data_folder, describe_machine, merge_result
+from benchmarks.recourse_peer import Rows, breast_cancer, trained
 from whyproof.encodings.recourse.distance import Distance
 from whyproof.encodings.recourse.nearest import NearestSearch
 from whyproof.engine.budget import Budget
+from whyproof.engine.domain import Real
 from whyproof.engine.space import FeatureSpace
 from whyproof.models import load_model
 
@@ -39,48 +44,25 @@ PEER = {
     "XGBoost, 50 trees depth 4": {"median": 0.34, "max": 0.91},
 }
 
-Rows = npt.NDArray[np.float64]
-
-
-def breast_cancer() -> tuple[Rows, Rows, Rows, Rows]:
-    """Return the peer's setting: scaled, float32, split."""
-    from sklearn.datasets import load_breast_cancer
-    from sklearn.model_selection import train_test_split
-
-    data = load_breast_cancer()
-    x = data.data.astype(np.float32).astype(float)
-    x = ((x - x.min(0)) / (x.max(0) - x.min(0))).astype(np.float32).astype(float)
-    split = train_test_split(x, data.target, test_size=0.3, random_state=0, stratify=data.target)
-    return tuple(split)
-
-
-def trained(kind: str, trees: int, depth: int, x: Rows, y: Rows) -> Any:  # noqa: ANN401
-    """Train a model of the peer's setting."""
-    if kind == "XGBoost":
-        from xgboost import XGBClassifier
-
-        return XGBClassifier(
-            n_estimators=trees,
-            max_depth=depth,
-            tree_method="exact",
-            base_score=0.5,
-            random_state=0,
-            n_jobs=1,
-        ).fit(x, y)
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(n_estimators=trees, max_depth=depth, random_state=0).fit(x, y)
-
 
 def nearest(
-    kind: str, trees: int, depth: int, rows: Sequence[int], *, norm: str, seconds: float
+    kind: str,
+    trees: int,
+    depth: int,
+    rows: Sequence[int],
+    *,
+    norm: str,
+    seconds: float,
+    solver: str = "highs",
 ) -> dict[str, object]:
     """Measure nearest counterfactuals of test rows."""
     train, test, labels, _ = breast_cancer()
     model = trained(kind, trees, depth, train, labels)
     space = FeatureSpace.of([f"x{i}" for i in range(train.shape[1])])
     began = time.process_time()
-    search = NearestSearch([load_model(model)], space, distance=Distance.of(space, norm))
+    search = NearestSearch(
+        [load_model(model)], space, distance=Distance.of(space, norm), solver=solver
+    )
     built = time.process_time() - began
     entries: list[dict[str, object]] = []
     for row in rows:
@@ -102,11 +84,12 @@ def nearest(
                 "flips_as_float32": rounded,
             }
         )
-        print(kind, trees, depth, norm, entries[-1], flush=True)
+        print(kind, trees, depth, norm, solver, entries[-1], flush=True)
     spent = [float(str(entry["cpu_seconds"])) for entry in entries]
     return {
         "model": f"{kind}, {trees} trees depth {depth}",
         "norm": norm,
+        "solver": solver,
         "leaves": search.terrain().boxes.n_leaves,
         "build_cpu_seconds": round(built, 3),
         "proved": sum(entry["status"] == "optimal" for entry in entries),
@@ -243,6 +226,80 @@ def sheets(count: int) -> dict[str, object]:
     }
 
 
+def peer(python: str | None, seconds: float) -> dict[str, object]:
+    """Run the peer on the rows of the first part, in its own interpreter."""
+    if python is None:
+        return {"recorded": PEER}
+    found: dict[str, object] = {"seconds": seconds}
+    for kind in ("random forest", "XGBoost"):
+        command = [python, "-m", "benchmarks.recourse_peer", "--kind", kind]
+        rows = ",".join(map(str, range(10)))
+        done = subprocess.run(
+            [*command, "--rows", rows, "--seconds", str(int(seconds))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        entries = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
+        spent = [entry["cpu_seconds"] for entry in entries]
+        found[kind] = {
+            "rows": entries,
+            "proved": sum(entry["status"] == "OPTIMAL" for entry in entries),
+            "median_cpu_seconds": float(np.median(spent)) if spent else None,
+            "max_cpu_seconds": max(spent, default=None),
+        }
+        print(kind, found[kind], done.stderr[-300:] if done.returncode else "", flush=True)
+    return found
+
+
+def families() -> dict[str, object]:
+    """Measure models that are no trees: linear, rules, and a small network, all distances."""
+    import torch
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.tree import DecisionTreeClassifier
+
+    from whyproof.asp.rules import rules_of_tree
+    from whyproof.networks import load_network
+
+    torch.set_num_threads(1)
+    train, test, labels, _ = breast_cancer()
+    names = [f"x{i}" for i in range(train.shape[1])]
+    space = FeatureSpace.of(names, {name: Real(lower=-0.5, upper=1.5) for name in names})
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(30, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+    optimiser = torch.optim.Adam(network.parameters(), 1e-2)
+    inputs, wanted = torch.tensor(train, dtype=torch.float32), torch.tensor(labels)
+    for _ in range(300):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(inputs), wanted)
+        loss.backward()
+        optimiser.step()
+    tree = DecisionTreeClassifier(max_depth=5, random_state=0).fit(train, labels)
+    del rules_of_tree, tree
+    models = {
+        "logistic regression": load_model(LogisticRegression(C=10).fit(train, labels)),
+        "network, 16 hidden": load_network(network, input_shape=(1, 30)),
+    }
+    settings: list[dict[str, object]] = []
+    for title, model in models.items():
+        for norm in ("l0", "l1", "l2", "linf"):
+            search = NearestSearch([model], space, distance=Distance.of(space, norm))
+            found = [search.nearest(row, budget=Budget(seconds=60.0)) for row in test[:10]]
+            spent = [one.cpu_seconds for one in found]
+            settings.append(
+                {
+                    "model": title,
+                    "norm": norm,
+                    "proved": sum(str(one.status) == "optimal" for one in found),
+                    "largest_gap": max(one.gap / one.distance for one in found),
+                    "median_cpu_seconds": float(np.median(spent)),
+                    "max_cpu_seconds": max(spent),
+                }
+            )
+            print(settings[-1], flush=True)
+    return {"settings": settings}
+
+
 def main() -> None:
     """Measure the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -250,36 +307,46 @@ def main() -> None:
     parser.add_argument("--part", action="append")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--people", type=int, default=1000)
+    parser.add_argument("--peer", help="interpreter that has oceanpy")
     asked = parser.parse_args()
-    parts = asked.part or ["nearest", "deep", "sensitive", "sheets"]
+    parts = asked.part or ["nearest", "deep", "families", "peer", "sensitive", "sheets"]
     ten = range(10)
+    has_cpsat = importlib.util.find_spec("ortools") is not None
+    machine = describe_machine("highspy", "scikit-learn", "xgboost", "whyproof")
     for part in parts:
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        if part == "nearest":
-            result: dict[str, object] = {
-                "peer": PEER,
-                "settings": [
-                    nearest("random forest", 50, 4, ten, norm="l1", seconds=asked.seconds),
-                    nearest("XGBoost", 50, 4, ten, norm="l1", seconds=asked.seconds),
-                    *(
-                        nearest("random forest", 50, 4, range(4), norm=n, seconds=asked.seconds)
-                        for n in ("l0", "l2", "linf")
-                    ),
-                ],
-            }
-        elif part == "deep":
-            result = {
-                "settings": [
-                    nearest("XGBoost", 100, 6, ten, norm="l1", seconds=asked.seconds),
-                    nearest("random forest", 100, 6, ten, norm="l1", seconds=asked.seconds),
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+        def record(result: dict[str, object], part: str = part, at: str = at) -> None:
+            merge_result(asked.out, part, {"at": at, "machine": machine, **result})
+
+        if part in ("nearest", "deep"):
+            plan: list[tuple[str, int, int, Sequence[int], str, str]]
+            if part == "nearest":
+                plan = [
+                    ("random forest", 50, 4, ten, "l1", "highs"),
+                    ("XGBoost", 50, 4, ten, "l1", "highs"),
+                    *(("random forest", 50, 4, range(4), n, "highs") for n in ("l0", "l2", "linf")),
                 ]
-            }
+                plan += [("random forest", 50, 4, ten, "l1", "cpsat")] * has_cpsat
+            else:
+                plan = [("XGBoost", 100, 6, ten, "l1", "highs")]
+                plan += [("random forest", 100, 6, ten, "l1", "cpsat" if has_cpsat else "highs")]
+            settings: list[dict[str, object]] = []
+            for kind, trees, depth, rows, norm, solver in plan:
+                settings.append(
+                    nearest(
+                        kind, trees, depth, rows, norm=norm, seconds=asked.seconds, solver=solver
+                    )
+                )
+                record({"settings": settings})
+        elif part == "families":
+            record(families())
+        elif part == "peer":
+            record(peer(asked.peer, min(asked.seconds, 60.0)))
         elif part == "sensitive":
-            result = sensitive()
+            record(sensitive())
         else:
-            result = sheets(asked.people)
-        machine = describe_machine("highspy", "scikit-learn", "xgboost", "whyproof")
-        merge_result(asked.out, part, {"at": began, "machine": machine, **result})
+            record(sheets(asked.people))
 
 
 if __name__ == "__main__":

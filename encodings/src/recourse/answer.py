@@ -34,9 +34,10 @@ class Rule:
     Parameters
     ----------
     kind
-        ``action``, ``region``, ``floor``, ``table`` or ``constraint``.
+        ``action``, ``region``, ``floor``, ``table``, ``direct`` or ``constraint``.
     index
-        Feature of an action, position of a floor, table or constraint; 0 for the region.
+        Feature of an action, column of a limit of direct moves, position of a floor, table or
+        constraint; 0 for the region.
     text
         The rule in words.
     """
@@ -64,6 +65,8 @@ class Nearest:
         Features in which the point differs.
     outcomes
         What each model says there.
+    effects
+        Those of the moved features that followed from the others, and cost nothing.
     cells
         The point in cells.
     nodes, seconds, cpu_seconds
@@ -81,6 +84,7 @@ class Nearest:
     nodes: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    effects: FeatureSet = frozenset()
 
     @property
     def gap(self) -> float:

@@ -10,7 +10,7 @@ gate two rows; what a ReLU network needs stands in `whyproof.encodings.networks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.circuits.circuit import Circuit, ColumnTest, Gate
-from whyproof.encodings.trees.cells import ColumnCells
+from whyproof.encodings.trees.cells import Cell
 
 from .posed import Affine, Posed, Term
 
-__all__ = ["Body", "GateBody", "LineBody", "added"]
+__all__ = ["Body", "GateBody", "LineBody", "added", "runs", "sample_of"]
 
 
 class Body(Protocol):
@@ -134,8 +134,7 @@ class GateBody:
 
     def pose(self, posed: Posed) -> Sequence[Affine]:
         """Add a variable and two rows per gate."""
-        columns = posed.boxes.columns
-        truths = [_test(posed, test, columns[test.column]) for test in self.circuit.tests]
+        truths = [_test(posed, test) for test in self.circuit.tests]
         for gate in self.circuit.gates:
             truths.append(_gate(posed, gate, [_literal(truths, v) for v in gate.literals]))
         return [_literal(truths, v) for v in self.circuit.wins]
@@ -163,26 +162,35 @@ def _literal(truths: Sequence[Affine], literal: int) -> Affine:
     return truth if literal > 0 else added([(1.0, ([], 1.0)), (-1.0, truth)])
 
 
-def _test(posed: Posed, test: ColumnTest, column: ColumnCells) -> Affine:
-    """Return whether a test holds: a sum over the ends of its runs of cells."""
-    samples = [
-        math.nan
-        if cell.is_missing
-        else float(cell.codes[0])
-        if cell.codes
-        else cell.upper
-        if math.isinf(cell.lower)
-        else cell.lower
-        for cell in column.cells
-    ]
-    held = test.holds(np.array(samples))
+def sample_of(cell: Cell) -> float:
+    """Return a value of a cell.
+
+    Examples
+    --------
+    >>> sample_of(Cell(-math.inf, 2.0))
+    2.0
+    """
+    if cell.is_missing:
+        return math.nan
+    if cell.codes:
+        return float(cell.codes[0])
+    return cell.upper if math.isinf(cell.lower) else cell.lower
+
+
+def runs(posed: Posed, column: int, held: Sequence[bool]) -> Affine:
+    """Return "the cell is among those that are held" as a sum over the ends of their runs."""
     parts: list[tuple[float, Affine]] = []
     before = False
-    for k, now in enumerate([*held.tolist(), False]):
+    for k, now in enumerate([*held, False]):
         if now != before:
-            parts.append((1.0 if now else -1.0, posed.beyond(test.column, k)))
+            parts.append((1.0 if now else -1.0, posed.beyond(column, k)))
         before = now
     return added(parts)
+
+
+def _test(posed: Posed, test: ColumnTest) -> Affine:
+    samples = [sample_of(cell) for cell in posed.boxes.columns[test.column].cells]
+    return runs(posed, test.column, test.holds(np.array(samples)).tolist())
 
 
 def _gate(posed: Posed, gate: Gate, inputs: Sequence[Affine]) -> Affine:
@@ -196,7 +204,3 @@ def _gate(posed: Posed, gate: Gate, inputs: Sequence[Affine]) -> Affine:
     posed.rows.add([*terms, (output, -float(bound))], -constant, math.inf)
     posed.rows.add([*terms, (output, -float(rest))], -math.inf, bound - 1 - constant)
     return [(output, 1.0)], 0.0
-
-
-Bodies = Mapping[int, Body]
-"""Body by the position of the model."""

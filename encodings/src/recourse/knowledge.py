@@ -241,35 +241,36 @@ class Knowledge:
             least, most = math.ceil((low - here) / step), math.floor((high - here) / step)
             count = posed.variable(0.0, least, most, whole=True)
             posed.rows.add([(value, unit / step), (count, -1.0)], here / step, here / step)
+        relief = posed.relief.get(column)
         if norm == "l0":
             moved = posed.moved(int(self.distance.space.owner[column]))
             width = max(high - here, here - low)
             for sign, room in ((1.0, high - here), (-1.0, here - low)):
                 terms = [(value, sign * unit / width), (moved, -room / width)]
+                if relief is not None:
+                    terms.append((relief, -room / width))
                 posed.rows.add(terms, -math.inf, sign * here / width)
             return
         factor = float(self.distance.factors[column])
         steepest = math.sqrt(posed.size) if norm == "l2" else posed.size
         slope, start = factor * unit / steepest, factor * here / steepest
-        if norm == "linf" and posed.top is not None:
-            for sign in (1.0, -1.0):
-                terms = [(value, sign * slope), (posed.top, -1.0)]
-                posed.rows.add(terms, -math.inf, sign * start)
-            return
-        price = posed.variable(1.0, 0.0, math.inf)
-        if norm == "l1":
-            for sign in (1.0, -1.0):
-                posed.rows.add([(value, sign * slope), (price, -1.0)], -math.inf, sign * start)
-            return
-        # The parabola is above each of its tangents.
         width = max(high - here, here - low) * factor / steepest
-        touches = {width * k / _TANGENTS for k in range(1, _TANGENTS + 1)}
-        touches |= {width / _TANGENTS * 2.0**-k for k in range(1, _TANGENTS)}
-        touches |= {abs(w - here) * factor / steepest for w in self.touches.get(column, ())}
+        touches = {0.5}
+        if norm == "l2":
+            # The parabola is above each of its tangents; of other norms the line itself is one.
+            touches = {width * k / _TANGENTS for k in range(1, _TANGENTS + 1)}
+            touches |= {width / _TANGENTS * 2.0**-k for k in range(1, _TANGENTS)}
+            touches |= {abs(w - here) * factor / steepest for w in self.touches.get(column, ())}
+        price = posed.top
+        if norm != "linf" or price is None:
+            price = posed.variable(1.0, 0.0, width * width if norm == "l2" else width)
         for touch in sorted(touches - {0.0}):
+            below = touch * touch if norm == "l2" else 0.0
             for sign in (1.0, -1.0):
                 terms = [(value, sign * 2 * touch * slope), (price, -1.0)]
-                posed.rows.add(terms, -math.inf, sign * 2 * touch * start + touch * touch)
+                if relief is not None:
+                    terms.append((relief, -2 * touch * width))
+                posed.rows.add(terms, -math.inf, sign * 2 * touch * start + below)
 
     @property
     def whole(self) -> frozenset[int]:

@@ -29,6 +29,7 @@ from whyproof.engine.space import FeatureSpace, Point
 
 from .actions import Actions
 from .answer import Nearest, NearestStatus, Rule
+from .causes import Causes
 from .distance import Distance
 from .knowledge import as_constraints, knowledge_of, put_to
 from .limits import reached_limits
@@ -37,7 +38,7 @@ from .plausible import Floor, SeenTogether
 from .posed import Extra
 from .run import Run
 from .shapes import shape_of
-from .solvers import Solver, solver_named
+from .solvers import Solver, processor_seconds, solver_named
 from .terrain import Terrain
 
 __all__ = ["NearestSearch"]
@@ -68,6 +69,9 @@ class NearestSearch:
         Number of models whose decision has to change; all of them if not given.
     solver
         ``highs``; ``cpsat``, which takes over where HiGHS takes long; or ``gurobi``.
+    causes
+        Effects in a causal world: what follows from other moves costs nothing.  Rules of the
+        world that states have to satisfy are constraints of the space.
 
     Raises
     ------
@@ -102,6 +106,7 @@ class NearestSearch:
         together: Sequence[SeenTogether] = (),
         at_least: int | None = None,
         solver: str = "highs",
+        causes: Causes | None = None,
     ) -> None:
         if not models:
             raise DataError("there is no model to change the decision of")
@@ -124,6 +129,7 @@ class NearestSearch:
         self.floors, self.together = tuple(floors), tuple(together)
         self._shapes = [shape_of(model, space) for model in self.models]
         self.solver: Solver = solver_named(solver)
+        self.causes = causes
         mutable = tuple(replace(f, immutable=False) for f in space.features)
         self.free_space = replace(space, features=mutable, constraints=())
         self._terrains: dict[object, Terrain] = {}
@@ -136,6 +142,9 @@ class NearestSearch:
             found.append(Rule("region", 0, "the point stays within the region"))
         found += [Rule("floor", j, floor.text) for j, floor in enumerate(self.floors)]
         found += [Rule("table", j, seen.text(self.space)) for j, seen in enumerate(self.together)]
+        direct = {} if self.causes is None else self.causes.direct
+        texts = {} if self.causes is None else self.causes.texts
+        found += [Rule("direct", c, texts.get(c, self.space.columns[c].name)) for c in direct]
         found += [Rule("constraint", j, c.name) for j, c in enumerate(self.constraints)]
         return tuple(found)
 
@@ -172,7 +181,7 @@ class NearestSearch:
         instance = np.array(instance, dtype=np.float64)
         self.space.check(instance)
         meter = meter or (budget or Budget()).start()
-        began, began_cpu = time.monotonic(), time.process_time()
+        began, began_cpu = time.monotonic(), processor_seconds()
         predictions = tuple(float(m.predict(instance[None])[0]) for m in self.models)
         if self._already(predictions):
             return Nearest(
@@ -183,7 +192,7 @@ class NearestSearch:
         return replace(
             found,
             seconds=time.monotonic() - began,
-            cpu_seconds=time.process_time() - began_cpu,
+            cpu_seconds=processor_seconds() - began_cpu,
         )
 
     def run(
@@ -218,7 +227,18 @@ class NearestSearch:
             places = knowledge.pin(places)
         program = terrain.program(active)
         return Run(
-            self, predictions, meter, program, goal, places, knowledge, tuple(extras), self.solver
+            self,
+            predictions,
+            meter,
+            program,
+            goal,
+            places,
+            knowledge,
+            tuple(extras),
+            self.solver,
+            None
+            if self.causes is None
+            else self.causes.only(rule.index for rule in active if rule.kind == "direct"),
         )
 
     def put(self, instance: Point, rules: Sequence[Rule] | None = None) -> tuple[Constraint, ...]:
@@ -228,7 +248,9 @@ class NearestSearch:
         return put_to(kept, instance)
 
     def terrain(self, constraints: Sequence[Constraint] = ()) -> Terrain:
-        """Return the models in cells, cut for some constraints."""
+        """Return the models in cells, cut for some constraints, and for all causes."""
+        if self.causes is not None:
+            constraints = (*constraints, *self.causes.cuts())
         wanted = sorted(cuts(constraints).items())
         key = (str(wanted), frozenset(c for one in constraints for c in one.columns))
         if key not in self._terrains:
@@ -274,6 +296,9 @@ class NearestSearch:
             case "floor":
                 floor = self.floors[rule.index]
                 return bool(floor.ensemble.sums(point[None])[0, 0] >= floor.least)
+            case "direct":
+                causes = self.causes and self.causes.only([rule.index])
+                return not causes or causes.cost(instance, point, self.distance) is not None
             case "table":
                 boxes = self.terrain(self.put(instance)).boxes
                 return self.together[rule.index].holds(boxes, point)

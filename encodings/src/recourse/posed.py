@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Affine",
+    "CauseRows",
     "Extra",
     "KnowledgeRows",
     "MatrixRows",
@@ -92,6 +93,19 @@ class KnowledgeRows(Protocol):
         ...
 
 
+class CauseRows(Protocol):
+    """Effects that know how to pose themselves."""
+
+    @property
+    def columns(self) -> frozenset[int]:
+        """Columns that effects can move."""
+        ...
+
+    def pose(self, posed: Posed) -> None:
+        """Add variables and rows, and the relief of columns."""
+        ...
+
+
 @dataclass
 class PosedRows:
     """Rows under construction, in the order in which the solver reads them."""
@@ -139,6 +153,8 @@ class Posed:
         Points that cost more are of no interest.
     knowledge
         Constraints over columns.
+    causes
+        Effects, which are not paid for.
     """
 
     def __init__(
@@ -149,8 +165,12 @@ class Posed:
         places: Places,
         ceiling: float,
         knowledge: KnowledgeRows | None = None,
+        causes: CauseRows | None = None,
     ) -> None:
         self.boxes, self.places, self._knowledge = boxes, places, knowledge
+        self._causes = causes
+        self.relief: dict[int, int] = {}
+        """By column the variable that says that an effect moved it: it costs nothing then."""
         self._base = base
         self.first = order_starts(boxes)
         self.n_orders = int(self.first[-1])
@@ -211,7 +231,10 @@ class Posed:
         """Close cells that cannot be entered; return the costs in units of the objective."""
         at, end = int(self.first[column]), int(self.first[column + 1])
         # A little room: a cell at the ceiling itself is not closed by rounding.
-        opened = np.flatnonzero(np.isfinite(cost) & (cost <= ceiling * (1 + 1e-9)))
+        near = cost <= ceiling * (1 + 1e-9)
+        if self._causes is not None and column in self._causes.columns:
+            near = np.ones_like(near)
+        opened = np.flatnonzero(np.isfinite(cost) & near)
         for k in range(int(opened[0])):
             self.low[at + k] = 1.0
         for k in range(at + int(opened[-1]), end):
@@ -251,6 +274,8 @@ class Posed:
     def prices(self, norm: Norm) -> None:
         """Set the objective, and pose the constraints."""
         knowledge = self._knowledge
+        if self._causes is not None:
+            self._causes.pose(self)
         valued = set[int]() if knowledge is None else set(knowledge.valued)
         if norm == "linf":
             self.top = self.variable(1.0, 0.0, math.inf if valued else 1.0 + 1e-9)
@@ -258,13 +283,16 @@ class Posed:
             grouped = len(feature.columns) > 1 or not valued.isdisjoint(feature.columns)
             for c in feature.columns:
                 cost = self.along[c]
-                if norm == "l0" and grouped:
+                if norm == "l0" and (grouped or c in self.relief):
                     if bool((cost > 0).any()):
                         self._bounded_by(c, np.where(cost > 0, 1.0, 0.0), self.moved(f))
                 elif c in valued:
                     continue
                 elif self.top is not None:
                     self._bounded_by(c, cost, self.top)
+                elif c in self.relief:
+                    most = float(cost.max())
+                    self._bounded_by(c, cost, self.variable(1.0, 0.0, most))
                 else:
                     self._offset += float(cost[0])
                     at = int(self.first[c])
@@ -277,8 +305,11 @@ class Posed:
         """Let a variable be at least the cost of a column."""
         at = int(self.first[column])
         terms = [(at + k, change) for k, change in enumerate(np.diff(cost).tolist()) if change]
-        if terms:
-            self.rows.add([*terms, (variable, -1.0)], -math.inf, -float(cost[0]))
+        if not terms:
+            return
+        if column in self.relief:
+            terms.append((self.relief[column], -float(cost.max())))
+        self.rows.add([*terms, (variable, -1.0)], -math.inf, -float(cost[0]))
 
     def model(self) -> highspy.HighsLp:
         """Return the program."""

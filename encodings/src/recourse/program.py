@@ -28,7 +28,7 @@ from whyproof.engine.region import Norm
 
 from .goal import ScoreRow
 from .places import Places
-from .posed import Extra, KnowledgeRows, MatrixRows, Posed, PosedRows, order_starts
+from .posed import CauseRows, Extra, KnowledgeRows, MatrixRows, Posed, PosedRows, order_starts
 from .solvers import Solver, solve
 
 __all__ = ["CellProgram", "CellTable", "Solved"]
@@ -109,6 +109,7 @@ class CellProgram:
         start: Cells | None = None,
         seconds: float = math.inf,
         solver: Solver = "highs",
+        causes: CauseRows | None = None,
     ) -> Solved:
         """Find the cheapest point that meets all rows.
 
@@ -132,8 +133,10 @@ class CellProgram:
             Time limit.
         solver
             Who solves it.
+        causes
+            Effects, which are not paid for.
         """
-        posed = Posed(self.boxes, self.base, self.n_fixed, places, ceiling, knowledge)
+        posed = Posed(self.boxes, self.base, self.n_fixed, places, ceiling, knowledge, causes)
         posed.prices(norm)
         if not (posed.scores(scores) and all(posed.extra(extra) for extra in extras)):
             return Solved(None, math.inf, True, 0)

@@ -14,9 +14,10 @@ import numpy as np
 from whyproof.encodings.constraints.formula import Linear
 from whyproof.encodings.trees.boxes import Cells
 from whyproof.engine.budget import Meter
-from whyproof.engine.space import FeatureSpace, Point
+from whyproof.engine.space import FeatureSet, FeatureSpace, Point
 
 from .answer import Nearest, NearestStatus
+from .causes import Causes
 from .distance import Distance
 from .goal import Alternative
 from .greedy import greedy_point
@@ -80,6 +81,8 @@ class Run:
         More rows over cells.
     solver
         Who solves the programs.
+    causes
+        Effects, which are not paid for.
     """
 
     def __init__(
@@ -93,11 +96,13 @@ class Run:
         knowledge: Knowledge | None = None,
         extras: tuple[Extra, ...] = (),
         solver: Solver = "highs",
+        causes: Causes | None = None,
     ) -> None:
         self.judge, self.predictions, self.meter = judge, predictions, meter
         self.program, self.goal, self.places = program, tuple(goal), places
         self.knowledge, self.extras = knowledge, extras
         self.solver: Solver = solver
+        self.causes = causes
         self.boxes = program.boxes
         self.best: tuple[Fraction, Cells, Point, tuple[float, ...]] | None = None
         self.nodes = 0
@@ -139,8 +144,9 @@ class Run:
         cells = self.boxes.locate(point)
         outcomes = self.judge.outcomes(point, self.predictions)
         if outcomes is not None and any(self._admits(cells, rows) for rows in self.goal):
-            cost = self.judge.distance.exact(self.places.instance, point)
-            self.best = (cost, cells, point, outcomes)
+            cost = self._exact(point)
+            if cost is not None:
+                self.best = (cost, cells, point, outcomes)
 
     def result(self, *, feasible_only: bool) -> Nearest:
         """Search, and say what is known."""
@@ -169,7 +175,16 @@ class Run:
             outcomes,
             cells,
             nodes,
+            effects=self._effects(point),
         )
+
+    def _effects(self, point: Point) -> FeatureSet:
+        """Return the features that moved by effects alone."""
+        if self.causes is None:
+            return frozenset()
+        here, space = self.places.instance, self.judge.space
+        direct = self.causes.direct_columns(here, point, self.judge.distance) or frozenset()
+        return space.moved(here, point) - {int(space.owner[c]) for c in direct}
 
     @cached_property
     def _close(self) -> float:
@@ -198,6 +213,7 @@ class Run:
                 start=start,
                 seconds=self.meter.remaining,
                 solver=self.solver,
+                causes=self.causes,
             )
             self.nodes += solved.nodes
             bound = max(bound, solved.bound)
@@ -233,6 +249,7 @@ class Run:
             knowledge=self.knowledge,
             seconds=self.meter.remaining,
             solver=self.solver,
+            causes=self.causes,
         )
         self.nodes += solved.nodes
         if solved.cells is not None:
@@ -284,10 +301,19 @@ class Run:
         outcomes = self.judge.outcomes(point, self.predictions)
         if outcomes is None:
             return False
-        cost = self.judge.distance.exact(self.places.instance, point)
+        cost = self._exact(point)
+        if cost is None:
+            return False
         if self.best is None or cost < self.best[0]:
             self.best = (cost, cells, point, outcomes)
         return True
+
+    def _exact(self, point: Point) -> Fraction | None:
+        """Return what a point costs; `None` if it cannot be reached."""
+        here, distance = self.places.instance, self.judge.distance
+        if self.causes is not None:
+            return self.causes.cost(here, point, distance)
+        return distance.exact(here, point)
 
     def _needs(self, cells: Cells, rows: Alternative) -> list[Linear]:
         """Return what linear models demand of the values of columns in some cells."""
@@ -348,7 +374,8 @@ class Run:
         return True
 
     def _cost(self, cells: Cells) -> float:
-        return float(self.judge.distance.exact(self.places.instance, self.places.point(cells)))
+        cost = self._exact(self.places.point(cells))
+        return math.inf if cost is None else float(cost)
 
     def _ceiling(self) -> float:
         return math.inf if self.best is None else float(self.best[0])

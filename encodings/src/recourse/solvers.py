@@ -9,6 +9,7 @@ second to begin.  Gurobi is asked alone.
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +22,7 @@ from whyproof.encodings.cpsat import check_cpsat, solve_with_cpsat
 from whyproof.encodings.gurobi import checked_solver, solve_with_gurobi
 from whyproof.engine.errors import InputError
 
-__all__ = ["PATIENCE", "SOLVERS", "Outcome", "Solver", "solve", "solver_named"]
+__all__ = ["PATIENCE", "SOLVERS", "Outcome", "Solver", "processor_seconds", "solve", "solver_named"]
 
 Solver = Literal["highs", "cpsat", "gurobi"]
 """Who solves the programs."""
@@ -57,6 +58,12 @@ class Outcome:
     bound: float
     finished: bool
     nodes: int
+
+
+def processor_seconds() -> float:
+    """Return processor seconds of this process and of those that it started and that ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def solver_named(name: str) -> Solver:
