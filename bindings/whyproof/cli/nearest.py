@@ -47,12 +47,19 @@ def nearest_command(
     other = request.open_other(subject)
     if other is not None:
         if k != 1 or certify is not None:
-            raise InputError("--k and --certify are for tree ensembles")
+            raise InputError(
+                "--k and --certify are not for a search by balls; ask for another --norm"
+            )
         return _other_model(subject, other, row, seconds, as_json=as_json)
     subject, search = request.open(subject)
     instance = subject.instance(row)
     meter = Budget(seconds=seconds).start()
     space, distance = search.space, search.distance
+    if k != 1 and not diverse and search.valued:
+        raise InputError(
+            "the model looks at values, not at cells: there is no second nearest point; ask for "
+            "other ways with --diverse"
+        )
     predicted = [_label(m, float(m.predict(instance[None])[0])) for m in search.models]
     if not as_json:
         said = ", ".join(dict.fromkeys(str(label) for label in predicted))

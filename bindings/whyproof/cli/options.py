@@ -19,10 +19,12 @@ __all__ = [
     "Immutable",
     "Integers",
     "Interval",
+    "Isolation",
     "Jobs",
     "Json",
     "Label",
     "Limit",
+    "MilpSolver",
     "Model",
     "Models",
     "MustContain",
@@ -47,6 +49,7 @@ __all__ = [
     "Vote",
     "Weights",
     "Within",
+    "WorldFile",
 ]
 
 Model = Annotated[
@@ -222,7 +225,7 @@ Within = Annotated[
 ]
 Models = Annotated[
     list[Path] | None,
-    typer.Option("--models", help="Another model to convince; repeatable.", metavar="MODEL"),
+    typer.Option("--models", help="Further models to convince.", metavar="MODEL ..."),
 ]
 Share = Annotated[
     float, typer.Option("--share", help="Share of the models to convince.", metavar="S")
@@ -236,4 +239,22 @@ Seen = Annotated[
 Support = Annotated[
     float | None,
     typer.Option("--support", help="Least mean share of DATA in the point's leaves.", metavar="S"),
+]
+Isolation = Annotated[
+    float | None,
+    typer.Option(
+        "--isolation",
+        help="Not among the share S of DATA that an isolation forest tells apart first.",
+        metavar="S",
+    ),
+]
+WorldFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--world", help="Causal world: effects cost nothing, actions do.", metavar="WORLD.toml"
+    ),
+]
+MilpSolver = Annotated[
+    str,
+    typer.Option("--solver", help="Who solves the programs.", metavar="highs|cpsat|gurobi"),
 ]

@@ -17,13 +17,15 @@ from . import options
 from .request import Request, Subject
 
 if TYPE_CHECKING:
+    from whyproof.encodings.recourse.actions import Actions
     from whyproof.encodings.recourse.bisection import BisectionSearch
+    from whyproof.encodings.recourse.causes import Causes
     from whyproof.encodings.recourse.nearest import NearestSearch
     from whyproof.encodings.recourse.plausible import Floor, SeenTogether
     from whyproof.engine.classifier import Classifier
     from whyproof.engine.space import FeatureSpace, Points
 
-__all__ = ["RecourseRequest", "read_weights"]
+__all__ = ["RecourseRequest", "read_weights", "spread_models"]
 
 _MAX_BYTES = 1 << 24
 
@@ -42,8 +44,11 @@ class RecourseRequest:
     within: options.Within = None
     seen: options.Seen = None
     support: options.Support = None
+    isolation: options.Isolation = None
     models: options.Models = None
     share: options.Share = 1.0
+    world: options.WorldFile = None
+    solver: options.MilpSolver = "highs"
 
     def open(self, subject: Subject | None = None) -> tuple[Subject, NearestSearch]:
         """Read the files and make the search.
@@ -62,7 +67,6 @@ class RecourseRequest:
         from whyproof.encodings.recourse.actions import Actions
         from whyproof.encodings.recourse.distance import NORMS, SCALES, Distance
         from whyproof.encodings.recourse.nearest import NearestSearch
-        from whyproof.encodings.trees.ensemble import TreeEnsemble
         from whyproof.models import load_model
 
         if self.norm not in NORMS:
@@ -87,11 +91,9 @@ class RecourseRequest:
             steps=steps,
             within={n: _range(v, "--within") for n, v in _pairs(self.within or (), "--within")},
         )
-        if not isinstance(subject.model.structure, TreeEnsemble):
-            raise UnsupportedError(
-                "this model is no tree ensemble: its nearest change is found with --norm linf and "
-                "without rules about features"
-            )
+        causes = None
+        if self.world is not None:
+            space, actions, causes = self._world(subject, actions)
         models: list[Classifier] = [subject.model]
         for path in self.models or ():
             more = load_model(path)
@@ -113,33 +115,52 @@ class RecourseRequest:
             floors=self._floors(subject, points),
             together=[_seen(space, text, points) for text in self.seen or ()],
             at_least=math.ceil(self.share * len(models) - 1e-9),
+            solver=self.solver,
+            causes=causes,
         )
         return subject, search
 
-    def open_other(self, subject: Subject) -> BisectionSearch | None:
-        """Return the search for a model that is no tree ensemble; `None` for one that is.
+    def _world(self, subject: Subject, actions: Actions) -> tuple[FeatureSpace, Actions, Causes]:
+        """Read the causal world; return the space with its rules, and what may be done."""
+        from whyproof.recourse.world import world_rules
+        from whyproof.worlds import open_world
 
-        Raises
-        ------
-        UnsupportedError
-            For rules and distances that such a search does not know.
+        rules = world_rules(
+            open_world(self.world or "", table=subject.table), subject.explainer.space
+        )
+        return rules.space, rules.joined(actions), rules.causes
+
+    def open_other(self, subject: Subject) -> BisectionSearch | None:
+        """Return the search by balls, for models that no program is written for.
+
+        That is asked for the norm ``linf`` without rules about features: networks always, since
+        their oracle is faster there, and curved models because nothing else is known.
         """
+        from whyproof.encodings.linear.additive import AdditiveModel
+        from whyproof.encodings.networks.graph import NetworkGraph
         from whyproof.encodings.oracles import prepare_oracles
         from whyproof.encodings.recourse.bisection import BisectionSearch
         from whyproof.encodings.recourse.distance import SCALES, Distance
-        from whyproof.encodings.trees.ensemble import TreeEnsemble
+        from whyproof.encodings.recourse.shapes import shape_of
 
         model, space = subject.model, subject.explainer.space
-        if isinstance(model.structure, TreeEnsemble):
-            return None
-        given = (self.up, self.down, self.step, self.within, self.models, self.seen, self.support)
         if self.scale not in SCALES:
             raise InputError(f"--scale is one of {', '.join(SCALES)}, found {self.scale!r}")
-        if self.norm != "linf" or any(given):
-            raise UnsupportedError(
-                "this model is no tree ensemble: its nearest change is found with --norm linf and "
-                "without rules about features other than --immutable and --rules"
-            )
+        given = (self.up, self.down, self.step, self.within, self.models, self.seen, self.support)
+        further = (self.isolation, self.world)
+        plain = self.norm == "linf" and not any(given) and not any(further)
+        if not isinstance(model.structure, NetworkGraph):
+            try:
+                shape_of(model, space)
+            except UnsupportedError as error:
+                if not plain:
+                    curved = isinstance(model.structure, AdditiveModel)
+                    hint = "" if curved else "; use --norm linf without rules about features"
+                    raise UnsupportedError(f"{error}{hint}") from None
+            else:
+                return None
+        if not plain:
+            return None
         distance = Distance.of(
             space,
             "linf",
@@ -157,12 +178,41 @@ class RecourseRequest:
         from whyproof.encodings.trees.ensemble import TreeEnsemble
 
         structure = subject.model.structure
-        if self.support is None or not isinstance(structure, TreeEnsemble):
-            return []
-        if not 0 < self.support < 1:
-            raise InputError(f"--support is between 0 and 1, found {self.support!r}")
-        text = f"on average {self.support:g} of the data lie in the same leaves"
-        return [Floor(leaf_density(structure, points), self.support, text)]
+        floors: list[Floor] = []
+        if self.support is not None:
+            if not isinstance(structure, TreeEnsemble):
+                raise UnsupportedError("--support counts data in leaves; this model has none")
+            if not 0 < self.support < 1:
+                raise InputError(f"--support is between 0 and 1, found {self.support!r}")
+            text = f"on average {self.support:g} of the data lie in the same leaves"
+            floors.append(Floor(leaf_density(structure, points), self.support, text))
+        if self.isolation is not None:
+            from whyproof.models.isolation import fitted_isolation, isolation_floor
+
+            if not 0 < self.isolation < 1:
+                raise InputError(f"--isolation is between 0 and 1, found {self.isolation!r}")
+            floors.append(isolation_floor(fitted_isolation(points), points, self.isolation))
+        return floors
+
+
+def spread_models(arguments: Sequence[str]) -> list[str]:
+    """Let one ``--models`` take several files, once MODEL and DATA stand before it.
+
+    Examples
+    --------
+    >>> spread_models(["nearest", "m.json", "d.csv", "--models", "a.json", "b.json", "--json"])
+    ['nearest', 'm.json', 'd.csv', '--models', 'a.json', '--models', 'b.json', '--json']
+    """
+    if not any(text.startswith("-") for text in arguments[1:3]) and "--models" in arguments[3:]:
+        spread: list[str] = []
+        taking = False
+        for text in arguments:
+            if taking and not text.startswith("-") and spread[-1] != "--models":
+                spread.append("--models")
+            taking = text == "--models" or (taking and not text.startswith("-"))
+            spread.append(text)
+        return spread
+    return list(arguments)
 
 
 def read_weights(path: Path, space: FeatureSpace) -> dict[str, float]:

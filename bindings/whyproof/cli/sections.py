@@ -22,6 +22,12 @@ SECTIONS = {
 class Sectioned(TyperGroup):
     """A group whose help lists its commands in sections."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Read the arguments; ``--models`` takes all files that follow it."""
+        from .recourse_options import spread_models
+
+        return super().parse_args(ctx, spread_models(args))
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """Write the commands, those of no section last.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -46,6 +46,7 @@ def changes(space: FeatureSpace, found: Nearest) -> list[dict[str, object]]:
         return []
     before, after = space.decode(found.instance), space.decode(found.point)
     rows: list[dict[str, object]] = []
+    effects = {space.names[f] for f in found.effects}
     for i, column in enumerate(space.columns):
         one, other = float(found.instance[i]), float(found.point[i])
         if one == other or (math.isnan(one) and math.isnan(other)):
@@ -58,6 +59,7 @@ def changes(space: FeatureSpace, found: Nearest) -> list[dict[str, object]]:
                 "to": plain(after[column.name]),
                 "direction": _direction(one, other, isinstance(column.domain, Categories)),
                 "unit": column.unit,
+                **({"effect": True} if space.names[int(space.owner[i])] in effects else {}),
             }
         )
     return rows
@@ -97,6 +99,7 @@ def nearest_as_json(
         "bound": None if math.isinf(found.bound) else found.bound,
         "gap": None if math.isinf(found.gap) else found.gap,
         "moved": [space.names[i] for i in sorted(found.moved)],
+        "effects": [space.names[i] for i in sorted(found.effects)],
         "changes": changes(space, found),
         "point": None
         if point is None
@@ -132,12 +135,13 @@ def nearest_in_words(
         return (
             f"There is no counterfactual under these rules (proved). {_why_none(conflict)}".strip()
         )
-    said = [
-        f"{row['direction']} {row['column']} from {shown(row['from'])} to {shown(row['to'])}"
-        f"{' ' + str(row['unit']) if row['unit'] else ''}"
-        for row in changes(space, found)
-    ]
-    sentence = "; ".join(said)
+    moves = changes(space, found)
+    sentence = "; ".join(_move(row) for row in moves if "effect" not in row)
+    follows = ", ".join(
+        f"{row['column']} goes from {shown(row['from'])} to {shown(row['to'])}"
+        for row in moves
+        if "effect" in row
+    )
     outcome = " and ".join(dict.fromkeys(shown(label) for label in labels))
     then = f" Then the model says {outcome}." if labels else ""
     if found.status is NearestStatus.OPTIMAL:
@@ -148,7 +152,15 @@ def nearest_in_words(
             f"({distance.norm} distance {found.distance:.6g}; not proved nearest: none is nearer "
             f"than {found.bound:.6g}, gap {found.gap:.6g})"
         )
-    return f"{sentence[:1].upper()}{sentence[1:]}.{then} {proof}"
+    effect = f" It follows that {follows}." if follows else ""
+    return f"{sentence[:1].upper()}{sentence[1:]}.{effect}{then} {proof}"
+
+
+def _move(row: Mapping[str, object]) -> str:
+    unit = f" {row['unit']}" if row["unit"] else ""
+    return (
+        f"{row['direction']} {row['column']} from {shown(row['from'])} to {shown(row['to'])}{unit}"
+    )
 
 
 def _why_none(conflict: Conflict | None) -> str:

@@ -135,6 +135,11 @@ class NearestSearch:
         self._terrains: dict[object, Terrain] = {}
 
     @property
+    def valued(self) -> bool:
+        """Whether values matter, not only cells: then there is no second nearest point."""
+        return any(shape.body is not None and shape.body.valued for shape in self._shapes)
+
+    @property
     def rules(self) -> tuple[Rule, ...]:
         """All rules, in the order in which conflicts name them."""
         found = [Rule("action", i, s) for i, s in self.actions.describe(self.space).items()]

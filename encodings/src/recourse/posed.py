@@ -64,11 +64,14 @@ class Extra:
         ``(column, cell, factor)``: factor times "the column is at or beyond the cell".
     lower, upper
         What the sum lies between.
+    stay
+        Features of which at least one stays as it is; empty for no such demand.
     """
 
     terms: tuple[tuple[int, int, float], ...]
     lower: float
     upper: float
+    stay: frozenset[int] = frozenset()
 
 
 class KnowledgeRows(Protocol):
@@ -259,6 +262,8 @@ class Posed:
 
     def extra(self, extra: Extra) -> bool:
         """Add a row over cells; tell whether it can be met at all."""
+        if extra.stay:
+            self._stays(extra.stay)
         terms: dict[int, float] = {}
         constant = 0.0
         for column, cell, factor in extra.terms:
@@ -270,6 +275,29 @@ class Posed:
             return extra.lower <= constant <= extra.upper
         self.rows.add(list(terms.items()), extra.lower - constant, extra.upper - constant)
         return True
+
+    def _stays(self, features: frozenset[int]) -> None:
+        """Let one of some features stay: its values as they are, its columns at home."""
+        staying: list[Term] = []
+        for feature in sorted(features):
+            stays = self.variable(0.0, 0.0, 1.0, whole=True)
+            staying.append((stays, 1.0))
+            for c in self._columns(feature):
+                here = float(self.places.instance[c])
+                if c in self.values:
+                    variable, unit = self.values[c]
+                    for sign, end in ((1.0, self.high[variable]), (-1.0, self.low[variable])):
+                        room = sign * (end - here / unit)
+                        terms = [(variable, sign), (stays, room)]
+                        self.rows.add(terms, -math.inf, sign * here / unit + room)
+                    continue
+                home = int(self.places.home[c])
+                for k, sign in ((home, 1.0), (home + 1, -1.0)):
+                    for at, _ in self.beyond(c, k)[0]:
+                        # At or beyond its home, and not beyond the next cell.
+                        low = 0.0 if sign > 0 else -1.0
+                        self.rows.add([(at, sign), (stays, -1.0)], low, math.inf)
+        self.rows.add(staying, 1.0, math.inf)
 
     def prices(self, norm: Norm) -> None:
         """Set the objective, and pose the constraints."""

@@ -143,6 +143,9 @@ class Run:
             return
         cells = self.boxes.locate(point)
         outcomes = self.judge.outcomes(point, self.predictions)
+        moved = self.judge.space.moved(self.places.instance, point)
+        if any(extra.stay and extra.stay <= moved for extra in self.extras):
+            return
         if outcomes is not None and any(self._admits(cells, rows) for rows in self.goal):
             cost = self._exact(point)
             if cost is not None:
@@ -298,6 +301,9 @@ class Run:
             if settled is None or not self.knowledge.holds(settled):
                 return False
             point = settled
+        moved = self.judge.space.moved(self.places.instance, point)
+        if any(extra.stay and extra.stay <= moved for extra in self.extras):
+            return False
         outcomes = self.judge.outcomes(point, self.predictions)
         if outcomes is None:
             return False

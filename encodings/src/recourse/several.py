@@ -82,6 +82,8 @@ def _another_cell(cells: Cells) -> Extra:
 
 def _another_way(search: NearestSearch, home: Cells, found: Nearest) -> list[Extra]:
     """Demand that one of the features that were moved stays where it is."""
+    if search.valued:
+        return [Extra((), -math.inf, math.inf, found.moved)]
     columns = [
         c
         for feature in sorted(found.moved)
