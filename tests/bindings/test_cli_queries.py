@@ -112,6 +112,21 @@ def test_membership(capsys: pytest.CaptureFixture[str]) -> None:
     assert "income in every AXP" in out
 
 
+def test_even_if_is_proved_or_shown_false(capsys: pytest.CaptureFixture[str]) -> None:
+    axp = set(told(capsys, "explain", *BASE, "--kind", "axp")["features"])
+    others = [name for name in NAMES if name not in axp]
+    free = [part for name in others for part in ("--even-if", name)]
+    found = told(capsys, "query", *BASE, *free)
+    assert found["stays"] is True and not set(found["evidence"]["core"]) & set(others)
+    everything = [part for name in NAMES for part in ("--even-if", name)]
+    broken = told(capsys, "query", *BASE, *everything)
+    assert broken["stays"] is False and broken["evidence"]["moved"]
+    code, out, _ = run(capsys, "query", *BASE, *free)
+    assert code == 0 and "does not change its mind" in out and "proved" in out
+    code, out, _ = run(capsys, "query", *BASE, *everything)
+    assert code == 0 and "instead of" in out
+
+
 def test_inflation_covers_its_own_row(capsys: pytest.CaptureFixture[str]) -> None:
     found = told(capsys, "query", *BASE, "--inflate")
     assert found["conditions"]

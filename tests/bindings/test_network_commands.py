@@ -167,6 +167,13 @@ def test_a_misclassified_image_may_be_explained(files: tuple[str, str], capsys: 
     assert "the model says" in capsys.readouterr().out
 
 
+def test_even_if_pixels_change(files: tuple[str, str], capsys: Out) -> None:
+    base = ["query", *files, "--row", "0", "--epsilon", "0.01"]
+    assert main([*base, "--even-if", "pixel 0,0", "--even-if", "pixel 1,1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["stays"] is True and found["evidence"]["margin"] > 0
+
+
 def test_groups_and_channels_share_out_the_columns() -> None:
     from whyproof.networks import image_space
 

@@ -59,6 +59,12 @@ def query(
             metavar="P",
         ),
     ] = None,
+    even_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--even-if", help="Stays the decision if these change? Repeatable.", metavar="NAME"
+        ),
+    ] = None,
     uniform: Annotated[
         bool,
         typer.Option("--uniform", help="Weigh values uniformly over ranges, not by the table."),
@@ -69,10 +75,13 @@ def query(
     """Ask about the explanations of one row: in all, in some, largest, likely enough."""
     from whyproof.explainer import kind_named
 
+    from .even_if import even_if as decide
+
     asked = [bool(necessary or relevant), such_that is not None, inflate, probability is not None]
-    if sum(asked) != 1:
+    if sum(asked) + bool(even_if) != 1:
         raise InputError(
-            "ask one thing: --necessary and --relevant, --such-that, --inflate or --probability"
+            "ask one thing: --necessary and --relevant, --such-that, --inflate, --probability "
+            "or --even-if"
         )
     subject, started = request.open(), time.monotonic()
     which = kind_named(kind)
@@ -86,6 +95,8 @@ def query(
         return _membership(subject, row, which, necessary or [], relevant or [], left(), json)
     if such_that is not None:
         return _such_that(subject, row, which, such_that, left(), json)
+    if even_if:
+        return decide(subject, row, even_if, left(), as_json=json)
     if inflate:
         return _inflate(subject, row, which, left(), json)
     return _probable(subject, row, probability or 0.0, uniform, left(), json)
