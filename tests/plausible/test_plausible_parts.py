@@ -452,3 +452,86 @@ def test_other_methods_answer_in_the_same_harness() -> None:
             model, search.density, search.threshold.score, 1, origin, level=level, steps=150
         )
         assert float((landscape.lead.value(points) < 0).float().mean()) > 0.8, level
+
+
+def test_rows_may_be_drawn_anew_while_a_flow_is_trained() -> None:
+    from whyproof.plausible.flow_training import FlowTraining, train_flow
+
+    seen: list[torch.Tensor] = []
+
+    def spread(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.clone())
+        return x.floor() + torch.rand_like(x)
+
+    rows = np.random.default_rng(0).integers(0, 2, (64, 2)).astype(float)
+    how = FlowTraining(2, 8, 1, spread, Fit(batch=32, epochs=3))
+    trained = train_flow(rows, np.zeros(64, dtype=np.int64), how)
+    assert trained.fitted.epochs == 3
+    # Two batches of the 58 rows that are fitted, each pass; the original rows every time.
+    assert len(seen) == 6
+    assert all(bool((x == x.floor()).all()) for x in seen)
+
+
+def test_adam_is_that_of_torch_and_rows_leave_with_their_moments() -> None:
+    from whyproof.plausible.adam import Adam
+
+    generator = torch.Generator().manual_seed(0)
+    slopes = torch.randn(6, 5, 2, generator=generator)
+    leaf = torch.zeros(5, 2, requires_grad=True)
+    theirs = torch.optim.Adam([leaf], lr=0.1, betas=(0.9, 0.99))
+    ours, values = Adam(torch.zeros(5, 2)), torch.zeros(5, 2)
+    stay = torch.tensor([0, 3])
+    for turn, slope in enumerate(slopes):
+        leaf.grad = slope.clone()
+        theirs.step()
+        before = values.clone()
+        if turn == 3:
+            ours.keep(stay)
+            values = values[stay]
+        kept = slope if turn < 3 else slope[stay]
+        after = ours.step(values, kept, 0.1)
+        assert torch.equal(values, before if turn < 3 else values)
+        values = after
+    assert torch.allclose(values, leaf.detach()[stay], atol=1e-6)
+
+
+def test_polishing_never_serves_fewer_rows_and_leaves_its_input() -> None:
+    from whyproof.plausible.backend import tensor
+    from whyproof.plausible.choices import choose
+    from whyproof.plausible.polish import polish
+    from whyproof.plausible.search import PlausibleSearch
+    from whyproof.plausible.settings import Settings
+
+    rows = np.random.default_rng(0).random((160, 2))
+    model = Perceptron([(torch.tensor([[-3.0, 0.0], [3.0, 0.0]]), torch.tensor([1.5, -1.5]))])
+    search = PlausibleSearch.fit(model, rows, density="mixture")
+    start = rows[model.predict(search.scale.to_unit(rows)) == 0]
+    origin = tensor(search.scale.to_unit(start))
+    landscape = search.landscape(Settings.everyone())
+    bounds = Projection(search.reach, search.scale, start, CPU)
+    shifts, grid = torch.tensor([[0.2, 0.3], [0.1, -0.4]]), (0.5, 1.0, 1.5)
+    better = polish(landscape, bounds, origin, shifts, grid, tries=25)
+    assert torch.equal(shifts, torch.tensor([[0.2, 0.3], [0.1, -0.4]]))
+
+    def cost(values: torch.Tensor) -> float:
+        found = choose(landscape, bounds, origin, values, grid)
+        return float(found.cost.min(1).values.clamp(max=200).mean())
+
+    assert cost(better) < cost(shifts)
+    again = polish(landscape, bounds, origin, shifts, grid, tries=25)
+    assert torch.equal(better, again)
+
+
+def test_a_higher_aim_prefers_density_even_where_it_is_not_reached() -> None:
+    from whyproof.plausible.choices import costs_of
+    from whyproof.plausible.landscape import Judgement, Landscape, Threshold
+    from whyproof.plausible.lead import Lead
+
+    lead = Lead(Perceptron.untrained(2, 2, hidden=(), seed=0), 1)
+    judged = Judgement(torch.tensor([-0.5, -0.5]), torch.tensor([1.0, 2.0]))
+    far = torch.tensor([0.2, 0.4])
+    plain = Landscape(lead, None, Threshold(0.5, 1.0), 2)
+    dense = Landscape(lead, None, Threshold(3.0, 1.0), 2, floor=0.5)
+    # Both plausible: without an aim the nearer one, with one the denser one.
+    assert costs_of(plain, judged, far).argmin() == 0
+    assert costs_of(dense, judged, far).argmin() == 1

@@ -104,24 +104,23 @@ def search_boxes(
 
     Examples
     --------
-    >>> from whyproof.encodings.networks.builder import GraphBuilder
-    >>> from whyproof.encodings.networks.classifier import NetworkClassifier
+    >>> import torch
     >>> from whyproof.encodings.networks.neighbourhood import Neighbourhood
     >>> from whyproof.engine.budget import Budget
     >>> from whyproof.engine.problem import ExplanationProblem
     >>> from whyproof.engine.question import ReachClass
     >>> from whyproof.engine.region import Region
     >>> from whyproof.engine.space import FeatureSpace
-    >>> made = GraphBuilder("x", (1, 1))
-    >>> far = made.dense("far", made.input, np.array([[0.0], [1.0]]), np.array([0.0, -2.5]))
-    >>> model = NetworkClassifier.of(made.finish(far))
-    >>> problem = ExplanationProblem(
-    ...     model, FeatureSpace.of(["x"]), np.zeros(1), Region.box(0.0, 9.0), ReachClass(1)
-    ... )
+    >>> from whyproof.networks import load_network
+    >>> layer = torch.nn.Linear(1, 2)
+    >>> layer.weight.data = torch.tensor([[0.0], [1.0]])
+    >>> layer.bias.data = torch.tensor([2.5, 0.0])
+    >>> model = load_network(layer.eval(), input_shape=(1, 1))
+    >>> box, row = Region.box(0.0, 9.0), np.zeros(1)
+    >>> problem = ExplanationProblem(model, FeatureSpace.of(["x"]), row, box, ReachClass(1))
     >>> ask = lambda points: model.predict(points) == 1
-    >>> found = search_boxes(Neighbourhood(problem), np.ones(1), ask, Budget().start())
-    >>> bool(found.point[0] >= 3)
-    True
+    >>> search_boxes(Neighbourhood(problem), np.ones(1), ask, Budget().start()).point
+    array([3.])
     """
     play = place.play(place.movable)
     columns = play.columns.cpu().numpy()

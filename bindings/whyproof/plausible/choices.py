@@ -60,6 +60,9 @@ def costs_of(landscape: Landscape, judged: Judgement, far: Tensor, *, soft: bool
     invalid = (~landscape.valid(judged)).to(far.dtype) * (_INVALID + judged.lead)
     implausible = (~landscape.plausible(judged)).to(far.dtype) * _IMPLAUSIBLE
     thin = (~landscape.dense(judged)).to(far.dtype) * _THIN
+    if landscape.threshold.score > landscape.floor:
+        # Density was asked for: more of it is worth a longer way even where the aim is not met.
+        thin = thin * lack / (1 + lack)
     return invalid + implausible + thin + far
 
 

@@ -6,6 +6,7 @@ column, rows get Gaussian noise so that values on a lattice have a finite densit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,9 @@ class FlowTraining:
     layers, hidden, blocks
         Its size, see `FlowShape`.
     noise
-        Standard deviation of the noise on scaled rows, not negative.
+        Standard deviation of the noise on scaled rows, not negative; or what draws rows anew
+        at every step, for example counts that were spread out over their unit intervals
+        before a transformation.
     fit
         Steps, rate, split and early stopping.
     """
@@ -42,7 +45,7 @@ class FlowTraining:
     layers: int = 8
     hidden: int = 16
     blocks: int = 4
-    noise: float = 0.03
+    noise: float | Callable[[Tensor], Tensor] = 0.03
     fit: Fit = field(default_factory=Fit)
 
 
@@ -95,6 +98,7 @@ def train_flow(
     how = training or FlowTraining()
     if not np.isfinite(points).all():
         raise DataError("a flow cannot be trained on rows that hold numbers that are not finite")
+    noise = how.noise
     count = classes or int(labels.max()) + 1
     shape = FlowShape(points.shape[1], count, how.layers, how.hidden, how.blocks)
     flow = MaskedFlow.untrained(shape, seed=seed)
@@ -102,8 +106,8 @@ def train_flow(
     factor = score_factor(points.shape[1])
 
     def loss(x: Tensor, y: Tensor, fitting: bool) -> Tensor:
-        if fitting and how.noise:
-            x = x + how.noise * torch.randn_like(x)
+        if fitting:
+            x = noise(x) if callable(noise) else x + noise * torch.randn_like(x)
         return -factor * flow.log_density(x, y).mean()
 
     with seeded(seed):

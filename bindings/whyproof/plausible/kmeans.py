@@ -1,15 +1,17 @@
-"""K-means with careful seeding: the start of groups, and half of a baseline.
+"""K-means by scikit-learn: the start of groups, and half of a baseline.
 
 Source: Lloyd's iteration from the seeding of Arthur and Vassilvitskii, "k-means++", SODA
-2007; the best of a few seedings is kept.  Own, so that groups need no further package.
+2007.  One group is the mean and needs no package.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from whyproof.engine.errors import DataError
+from whyproof.engine.errors import DataError, MissingExtraError
 
 from .backend import Array
 
@@ -17,14 +19,25 @@ __all__ = ["kmeans"]
 
 
 def kmeans(
-    points: Array, count: int, *, seed: int = 0, restarts: int = 3, rounds: int = 50
+    points: Array, count: int, *, seed: int = 0, restarts: int = 3
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Return centres, shape ``(count, columns)``, and the centre of each row.
+
+    Parameters
+    ----------
+    points
+        Shape ``(rows, columns)``.
+    count
+        Groups; with fewer different rows some centres coincide.
+    restarts
+        Seedings, of which the best is kept.
 
     Raises
     ------
     DataError
         If there are more groups than rows.
+    MissingExtraError
+        For two or more groups without scikit-learn.
 
     Examples
     --------
@@ -34,42 +47,15 @@ def kmeans(
     """
     if not 1 <= count <= len(points):
         raise DataError(f"{count} groups of {len(points)} rows: give 1 to {len(points)} groups")
-    random = np.random.default_rng(seed)
-    best: tuple[float, Array, npt.NDArray[np.int64]] | None = None
-    for _ in range(restarts):
-        centres = _seeds(points, count, random)
-        label = np.full(len(points), -1, dtype=np.int64)
-        apart = _squares(points, centres)
-        for _ in range(rounds):
-            found = np.asarray(apart.argmin(axis=1), dtype=np.int64)
-            if np.array_equal(found, label):
-                break
-            label = found
-            for k in range(count):
-                mine = points[label == k]
-                # An empty group restarts at the row that is served worst.
-                centres[k] = mine.mean(axis=0) if len(mine) else points[apart.min(axis=1).argmax()]
-            apart = _squares(points, centres)
-        total = float(apart.min(axis=1).sum())
-        if best is None or total < best[0]:
-            best = total, centres, np.asarray(apart.argmin(axis=1), dtype=np.int64)
-    if best is None:
-        raise DataError("k-means needs one start at least")
-    return best[1], best[2]
-
-
-def _seeds(points: Array, count: int, random: np.random.Generator) -> Array:
-    chosen = [points[random.integers(len(points))]]
-    for _ in range(count - 1):
-        apart = _squares(points, np.array(chosen)).min(axis=1)
-        total = apart.sum()
-        share = apart / total if total > 0 else np.full(len(points), 1 / len(points))
-        chosen.append(points[random.choice(len(points), p=share)])
-    return np.array(chosen, dtype=np.float64)
-
-
-def _squares(points: Array, centres: Array) -> Array:
-    squares: Array = (
-        (points**2).sum(1)[:, None] + (centres**2).sum(1)[None] - 2 * points @ centres.T
-    )
-    return np.asarray(np.maximum(squares, 0.0), dtype=np.float64)
+    if count == 1:
+        return points.mean(axis=0, keepdims=True), np.zeros(len(points), dtype=np.int64)
+    try:
+        from sklearn.cluster import KMeans
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "sklearn", "start groups by k-means") from error
+    different = len(np.unique(points, axis=0))
+    lloyd: Any = KMeans(min(count, different), random_state=seed).set_params(n_init=restarts)
+    made = lloyd.fit(points)
+    centres = np.asarray(made.cluster_centers_, dtype=np.float64)
+    spare = np.repeat(centres[:1], count - len(centres), axis=0)
+    return np.concatenate([centres, spare]), np.asarray(made.labels_, dtype=np.int64)

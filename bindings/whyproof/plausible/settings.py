@@ -84,6 +84,8 @@ class Settings:
         What the last mile mends: ``"validity"``, or ``"plausibility"`` as well, or ``"none"``.
     repair_seconds
         For exact searches about rows that are still open, all together.
+    nudges
+        Of shared shifts, all together, tried at the end; 0 for none.
     seed
         Of all that is random.
     """
@@ -102,6 +104,7 @@ class Settings:
     aim: float | None = None
     repair: Literal["none", "validity", "plausibility"] = "plausibility"
     repair_seconds: float = 10.0
+    nudges: int = 60
     seed: int = 0
 
     def __post_init__(self) -> None:

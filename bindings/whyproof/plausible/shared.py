@@ -20,6 +20,7 @@ from .backend import numbers, tensor
 from .choices import choose, prune
 from .kmeans import kmeans
 from .landscape import Landscape
+from .polish import polish
 from .projection import Projection
 from .rows import descend_rows
 from .settings import Settings
@@ -89,6 +90,16 @@ def learn_shifts(
     if soft:
         _descend_soft(landscape, projection, origin, settings, state, soft)
     _descend_hard(landscape, projection, origin, settings, state, soft, hints)
+    if settings.nudges:
+        state.shifts = polish(
+            landscape,
+            projection,
+            origin,
+            state.shifts,
+            _grid(settings),
+            tries=max(1, settings.nudges // count),
+            seed=settings.seed,
+        )
     if groups is not None or count == 1:
         return state.shifts
     last = choose(landscape, projection, origin, state.shifts, _grid(settings), soft=True)
