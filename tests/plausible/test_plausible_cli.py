@@ -106,13 +106,27 @@ def test_pictures(folder: Path) -> None:
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_rows_that_are_images_are_drawn_as_such(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    picture = folder / "images.png"
+    draw = ["--picture", str(picture), "--rows", "0:20", "--images"]
+    assert run(arguments(folder, "p.json", *draw, "1x3")) == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert run(arguments(folder, "p.json", *draw, "2x3")) == 2
+    assert "have 6 pixels, rows have 3 columns" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--level", "all"], "--level is local, group or global, found 'all'"),
         (["--groups", "3"], "--groups is for --level group"),
         (["--level", "group", "--groups", "500"], "500 groups of"),
-        (["--density", "foo"], "--density is flow, mixture, kernel, none"),
+        (["--density", "foo"], "--density is flow, mixture, kernel, zuko, none"),
+        (["--images", "8x8"], "--images says how --picture draws rows"),
+        (["--picture", "x.png", "--images", "8"], "a height and a width such as 8x8, found '8'"),
         (["--target", "7"], "no class 7"),
         (["--up", "agee"], "did you mean 'age'"),
         (["--up", "age", "--down", "age"], "contradict each other"),

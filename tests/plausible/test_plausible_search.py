@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,27 @@ def test_frames_json_and_cards_tell_the_same() -> None:
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert set(found.groups_frame()["group"]) == {0, 1}
+
+
+def test_a_page_claims_no_more_than_was_found() -> None:
+    search, rows = fitted(), people(60, seed=1)
+    found = search.everyone(rows)
+    for share in (0, len(found) // 2, len(found)):
+        plausible = np.arange(len(found)) < share
+        page = cards_page(replace(found, plausible=plausible))
+        lead = page.split('class="lead">')[1].split("</p>")[0]
+        assert f"{len(found)} of {len(found)} rows have a point near by" in lead
+        if share == 0:
+            assert "None of these points lies where such rows occur" in lead
+        elif share == len(found):
+            assert "All these points lie where such rows occur" in lead
+        else:
+            percent = f"{100 * share / len(found):.0f} %"
+            assert f"{share} of these points ({percent}) lie where such rows occur" in lead
+    none = replace(found, valid=np.zeros(len(found), dtype=np.bool_))
+    assert "No point that the model decides as good was found." in cards_page(none)
+    unasked = fitted(density="none").everyone(rows)
+    assert "Whether such rows occur was not asked." in cards_page(unasked)
 
 
 def test_measures_agree_with_a_count_by_hand() -> None:

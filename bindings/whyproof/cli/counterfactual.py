@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CounterfactualRequest", "counterfactual_command"]
 
 _LEVELS = ("local", "group", "global")
-_DENSITIES = ("flow", "mixture", "kernel", "none")
+_DENSITIES = ("flow", "mixture", "kernel", "zuko", "none")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class CounterfactualRequest:
     flow: Path | None = None
     aim: float | None = None
     picture: Path | None = None
+    images: str | None = None
     repair_seconds: float = 10.0
     seed: int = 0
     device: str = "cpu"
@@ -91,6 +92,10 @@ def _check(request: CounterfactualRequest) -> None:
         raise InputError(f"--out is a .json, .csv or .html file, found {request.out.name!r}")
     if not request.out.parent.is_dir():
         raise InputError(f"--out: there is no folder {request.out.parent}")
+    if request.images is not None:
+        if request.picture is None:
+            raise InputError("--images says how --picture draws rows; give both")
+        _image_shape(request.images)
     if request.flow is not None and request.density != "flow":
         raise InputError("--flow goes with --density flow")
 
@@ -199,10 +204,20 @@ def _write(request: CounterfactualRequest, search: PlausibleSearch, found: Count
         except OSError as error:
             raise DataError(f"cannot write {request.out}: {error.strerror or error}") from error
     if request.picture is not None and len(found):
-        from whyproof.plausible.pictures import picture_parallel, picture_plane
+        from whyproof.plausible.pictures import picture_digits, picture_parallel, picture_plane
 
+        if request.images is not None:
+            picture_digits(found, request.picture, shape=_image_shape(request.images))
+            return
         draw = picture_plane if found.origin.shape[1] == 2 else picture_parallel
         draw(search, found, request.picture)
+
+
+def _image_shape(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise InputError(f"--images is a height and a width such as 8x8, found {text!r}")
+    return int(parts[0]), int(parts[1])
 
 
 def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:

@@ -57,7 +57,11 @@ def counterfactual(
     classes: options.Classes = None,
     density: Annotated[
         str,
-        typer.Option("--density", help="What plausible means.", metavar="flow|mixture|kernel|none"),
+        typer.Option(
+            "--density",
+            help="flow, mixture, kernel, zuko or none.",
+            metavar="flow|mixture|kernel|zuko|none",
+        ),
     ] = "flow",
     flow: Annotated[
         Path | None,
@@ -71,6 +75,10 @@ def counterfactual(
     ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw rows and points.", metavar="FILE.png")
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option("--images", help="Rows are images; draw them.", metavar="HEIGHTxWIDTH"),
     ] = None,
     time_limit: Annotated[
         float, typer.Option("--time-limit", help="Seconds for exact repair.", metavar="S")
@@ -104,6 +112,7 @@ def counterfactual(
         flow=flow,
         aim=aim,
         picture=picture,
+        images=images,
         repair_seconds=time_limit,
         seed=seed,
         device=device,

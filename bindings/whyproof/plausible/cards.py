@@ -94,6 +94,7 @@ def cards_page(found: Counterfactuals, title: str = "") -> str:
             title=title or heading,
             found=found,
             target=target,
+            lead=_lead(found, target),
             valid=f"{100 * found.valid.sum() / count:.1f} %",
             plausible=f"{100 * found.plausible.sum() / count:.1f} %",
             cards=cards,
@@ -118,6 +119,25 @@ def write_cards(found: Counterfactuals, path: Path, title: str = "") -> Path:
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+def _lead(found: Counterfactuals, target: str) -> str:
+    """Say how many rows get a point, and how many of the points lie where such rows occur."""
+    if not len(found):
+        return f"All rows given are {target} already; there is nothing to change."
+    count, plausible = int(found.valid.sum()), int((found.valid & found.plausible).sum())
+    if not count:
+        return f"No point that the model decides as {target} was found."
+    near = "a point near by" if count > 1 else "a point"
+    who = f"{count} of {len(found)} rows have" if len(found) > 1 else "The row has"
+    where = {
+        count: "All these points lie" if count > 1 else "It lies",
+        0: "None of these points lies" if count > 1 else "It does not lie",
+    }.get(plausible, f"{plausible} of these points ({100 * plausible / count:.0f} %) lie")
+    said = f"{who} {near} that the model itself decides as {target}."
+    if "plausibility was not asked for" in found.notes:
+        return f"{said} Whether such rows occur was not asked."
+    return f"{said} {where} where such rows occur."
 
 
 def _open(found: Counterfactuals) -> list[tuple[int, str]]:

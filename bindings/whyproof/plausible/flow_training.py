@@ -23,7 +23,7 @@ from .flow import FlowShape, MaskedFlow
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FlowTraining", "TrainedFlow", "train_flow"]
+__all__ = ["FlowTraining", "TrainedFlow", "drawn", "train_flow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,9 @@ def train_flow(
     2
     """
     require_torch("train a density flow")
-    import torch
-
     how = training or FlowTraining()
     if not np.isfinite(points).all():
         raise DataError("a flow cannot be trained on rows that hold numbers that are not finite")
-    noise = how.noise
     count = classes or int(labels.max()) + 1
     shape = FlowShape(points.shape[1], count, how.layers, how.hidden, how.blocks)
     flow = MaskedFlow.untrained(shape, seed=seed)
@@ -107,10 +104,17 @@ def train_flow(
 
     def loss(x: Tensor, y: Tensor, fitting: bool) -> Tensor:
         if fitting:
-            x = noise(x) if callable(noise) else x + noise * torch.randn_like(x)
+            x = drawn(x, how.noise)
         return -factor * flow.log_density(x, y).mean()
 
     with seeded(seed):
         fitted = fit(leaves, loss, points, labels, how.fit, what="the density flow", seed=seed)
     kept = {name: value.detach() for name, value in flow.parameters.items()}
     return TrainedFlow(MaskedFlow(shape, kept), fitted)
+
+
+def drawn(rows: Tensor, noise: float | Callable[[Tensor], Tensor]) -> Tensor:
+    """Return rows as one step of training sees them, see `FlowTraining.noise`."""
+    import torch
+
+    return noise(rows) if callable(noise) else rows + noise * torch.randn_like(rows)

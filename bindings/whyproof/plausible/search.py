@@ -136,9 +136,10 @@ class PlausibleSearch:
         box
             Limits by column name in place of the data's range.
         density
-            ``"flow"``, ``"mixture"``, ``"kernel"``, ``"none"``, or a density over scaled rows.
+            ``"flow"``, ``"mixture"``, ``"kernel"``, ``"zuko"`` (a flow of that package),
+            ``"none"``, or a density over scaled rows.
         training
-            Of the flow.
+            Of flows.
         classes
             Labels of a torch module.
         quantile
@@ -443,4 +444,8 @@ def _density(
         from .kernel import KernelDensity
 
         return KernelDensity.fit(unit, said, classes=count, device=device)
-    raise InputError(f"no density {kind!r}; known are flow, mixture, kernel, none")
+    if kind == "zuko":
+        from .zuko_flow import ZukoFlow
+
+        return ZukoFlow.trained(unit, said, training, classes=count, device=device, seed=seed)
+    raise InputError(f"no density {kind!r}; known are flow, mixture, kernel, zuko, none")

@@ -43,8 +43,9 @@ def dice(subject: Subject, data: Array, rows: Array, target: int, *, seed: int =
     try:
         import dice_ml
         import pandas
+        from raiutils.exceptions import UserConfigValidationException
     except ImportError as error:
-        raise MissingExtraError("dice_ml", "sklearn", "compare with DiCE") from error
+        raise MissingExtraError("dice_ml", "peers", "compare with DiCE") from error
     names = [f"f{i}" for i in range(data.shape[1])]
     frame = pandas.DataFrame(data, columns=names)
     frame["outcome"] = subject.says(data)
@@ -58,7 +59,7 @@ def dice(subject: Subject, data: Array, rows: Array, target: int, *, seed: int =
             made = explainer.generate_counterfactuals(
                 query, total_CFs=1, desired_class=target, random_seed=seed, verbose=False
             )
-        except Exception:  # its own error for "none found"
+        except UserConfigValidationException:  # its way to say that none was found
             continue
         found = made.cf_examples_list[0].final_cfs_df
         if found is not None and len(found):
