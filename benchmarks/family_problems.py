@@ -18,17 +18,11 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from whyproof.asp.rules import Body, Literal, Operator, Rule, RuleSet
-from whyproof.encodings.circuits.asp import CircuitAspOracle
 from whyproof.encodings.circuits.binarised import BinarisedLayer, BinarisedNetwork
 from whyproof.encodings.circuits.circuit import ColumnTest
-from whyproof.encodings.circuits.milp import CircuitMilpOracle
-from whyproof.encodings.circuits.oracle import CircuitOracle
-from whyproof.encodings.graphs.graph import DecisionGraph, GraphNode, graph_circuit
-from whyproof.encodings.linear.additive import AdditiveModel
-from whyproof.encodings.linear.as_trees import additive_as_trees
+from whyproof.encodings.graphs.graph import DecisionGraph, GraphNode
+from whyproof.encodings.neighbours.model import NeighbourModel
 from whyproof.encodings.oracles import prepare_oracles
-from whyproof.encodings.trees.milp import TreeMilpOracle
-from whyproof.encodings.trees.sat import TreeSatOracle
 from whyproof.engine.domain import Domain, Integers
 from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
@@ -61,35 +55,6 @@ class Case:
     oracles: Mapping[str, Make]
 
 
-@dataclass(frozen=True)
-class _Other:
-    """A model that runs as it did, with another structure."""
-
-    model: Model
-    structure: object
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.model, name)
-
-    @property
-    def n_columns(self) -> int:
-        return self.model.n_columns
-
-    @property
-    def classes(self) -> tuple[object, ...]:
-        return self.model.classes
-
-    @property
-    def fingerprint(self) -> str:
-        return self.model.fingerprint
-
-    def predict(self, points: Points) -> npt.NDArray[np.int64]:
-        return self.model.predict(points)  # type: ignore[return-value]
-
-    def scores(self, points: Points) -> npt.NDArray[np.float64]:
-        return self.model.scores(points)
-
-
 def cases_of(drawn: Drawn, random: Random, count: int) -> Iterator[Case]:
     """Pose questions about random points of a model, which runs once on all points."""
     model, (low, high) = drawn
@@ -117,36 +82,20 @@ def cases_of(drawn: Drawn, random: Random, count: int) -> Iterator[Case]:
 
 
 def _encodings(problem: ExplanationProblem, model: Model, space: FeatureSpace) -> dict[str, Make]:
+    """Return the oracles that the product has for a model, by encoding."""
     structure = model.structure
-    found: dict[str, Make] = {"fast": lambda: prepare_oracles(structure, space)(problem)}
 
-    def other(made: object) -> ExplanationProblem:
-        running = _Other(model, made)
-        return ExplanationProblem(running, space, problem.instance, question=problem.question)  # type: ignore[arg-type]
+    def posed(encoding: str) -> Make:
+        return lambda: prepare_oracles(structure, space, encoding)(problem)
 
-    single = isinstance(problem.question, AnyOther)
-    if isinstance(structure, AdditiveModel):
-        again = other(additive_as_trees(structure, space))
-        found["sat"] = lambda: TreeSatOracle(again)
-        if single:
-            found["milp"] = lambda: TreeMilpOracle(again)
-    elif isinstance(structure, DecisionGraph):
-        circuit = other(graph_circuit(structure))
-        found |= {
-            "sat": lambda: CircuitOracle(circuit),
-            "milp": lambda: CircuitMilpOracle(circuit),
-            "asp": lambda: CircuitAspOracle(circuit),
-        }
+    names = {"fast": "search", "sat": "clauses", "milp": "program", "asp": "asp"}
+    if isinstance(structure, NeighbourModel):
+        names = {"fast": "search", "milp": "program"}
     elif hasattr(structure, "gates"):
-        found |= {
-            "milp": lambda: CircuitMilpOracle(problem),
-            "asp": lambda: CircuitAspOracle(problem),
-        }
-    elif hasattr(structure, "trees"):
-        found["sat"] = lambda: TreeSatOracle(problem)
-        if single:
-            found["milp"] = lambda: TreeMilpOracle(problem)
-    return found
+        del names["sat"]  # clauses are the fast oracle there
+    elif not isinstance(structure, DecisionGraph) and not isinstance(problem.question, AnyOther):
+        del names["milp"]  # one rival at a time
+    return {name: posed(encoding) for name, encoding in names.items()}
 
 
 def _data(

@@ -6,18 +6,24 @@ instances; what depends on the instance is made for each problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from whyproof.engine.errors import MissingExtraError, UnsupportedError
+import numpy as np
+import numpy.typing as npt
+
+from whyproof.engine.classifier import Classifier
+from whyproof.engine.errors import InputError, MissingExtraError, UnsupportedError
+from whyproof.engine.names import did_you_mean
 from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
-from whyproof.engine.space import FeatureSpace
+from whyproof.engine.space import FeatureSpace, Points
 
+from .circuits.asp import CircuitAspOracle
 from .circuits.circuit import Circuit
-from .circuits.constrained import ConstrainedCircuitOracle
 from .circuits.constraints import circuit_cells
+from .circuits.milp import CircuitMilpOracle
 from .circuits.oracle import CircuitOracle
 from .constraints.oracle import ConstrainedOracle, ExactUnderConstraints
 from .graphs.constrained import ConstrainedGraphOracle
@@ -25,19 +31,30 @@ from .graphs.graph import DecisionGraph
 from .graphs.oracle import GraphOracle, graph_cells
 from .graphs.single_tree import SingleTreeOracle
 from .linear.additive import AdditiveModel
+from .linear.as_trees import additive_as_trees
 from .linear.constrained import ConstrainedAdditive
 from .linear.oracle import AdditiveOracle
 from .linear.pieces import Pieces
 from .neighbours.model import NeighbourModel
 from .neighbours.oracle import NeighbourOracle
 from .networks.graph import NetworkGraph
+from .trees.asp_oracle import TreeAspOracle
 from .trees.boxes import LeafBoxes
 from .trees.constrained import ConstrainedTreeOracle
-from .trees.encodings import tree_oracles
+from .trees.encodings import TREE_ENCODINGS, tree_oracles
 from .trees.ensemble import TreeEnsemble
+from .trees.milp import TreeMilp, TreeMilpOracle
 from .trees.oracle import TreeOracle
+from .trees.refined import RefinedOracle
+from .trees.sat import TreeSatOracle
 
 __all__ = ["OracleFactory", "prepare_oracles", "under_constraints"]
+
+_CIRCUIT_ORACLES: dict[str, Callable[[ExplanationProblem, LeafBoxes], Oracle]] = {
+    "clauses": CircuitOracle,
+    "program": CircuitMilpOracle,
+    "asp": CircuitAspOracle,
+}
 
 OracleFactory: TypeAlias = Callable[[ExplanationProblem], Oracle]
 """Makes the oracle of one problem."""
@@ -55,7 +72,10 @@ def prepare_oracles(
     space
         The model's inputs.
     encoding
-        For tree ensembles, which of `TREE_ENCODINGS`; all other models have one.
+        For tree ensembles, which of `TREE_ENCODINGS`; the same for linear models and naive
+        Bayes over few values; for rules, graphs and binarised networks ``"search"``,
+        ``"clauses"``, ``"program"`` or ``"asp"``; for nearest neighbours and networks
+        ``"search"`` or ``"program"``.
 
     Raises
     ------
@@ -89,8 +109,14 @@ def under_constraints(problem: ExplanationProblem, oracles: OracleFactory) -> Or
         return ConstrainedTreeOracle(problem, plain.program)
     if isinstance(plain, SingleTreeOracle):
         return ConstrainedTreeOracle(problem)
-    if isinstance(plain, CircuitOracle):
-        return ConstrainedCircuitOracle(problem)
+    if isinstance(plain, TreeMilpOracle):
+        # Rows are added to the program, which other instances must not see.
+        alone = TreeMilp(plain.milp.boxes, plain.milp.solver)
+        return RefinedOracle(problem, TreeMilpOracle(plain.problem, alone))
+    if isinstance(plain, TreeSatOracle | TreeAspOracle | CircuitOracle | CircuitMilpOracle):
+        return RefinedOracle(problem, plain)
+    if isinstance(plain, CircuitAspOracle):
+        return RefinedOracle(problem, plain)
     if isinstance(plain, GraphOracle):
         return ConstrainedGraphOracle(problem)
     return ConstrainedOracle(problem, plain, _exact(problem, plain))
@@ -120,10 +146,24 @@ def _prepared(structure: object, space: FeatureSpace, encoding: str) -> OracleFa
             leaves = LeafBoxes.of(structure, space)
             return lambda problem: SingleTreeOracle(problem, leaves)
         return tree_oracles(structure, space, encoding)
+    if isinstance(structure, Circuit | DecisionGraph) and encoding in _CIRCUIT_ORACLES:
+        make = _CIRCUIT_ORACLES[encoding]
+        circuit = structure.as_circuit() if isinstance(structure, DecisionGraph) else structure
+        tests = circuit_cells(circuit, space)
+        return lambda problem: make(problem, tests)
+    if isinstance(structure, AdditiveModel) and encoding in TREE_ENCODINGS[1:]:
+        return _as_trees(structure, space, encoding)
+    if isinstance(structure, NeighbourModel) and encoding == "program":
+        return lambda problem: NeighbourOracle(problem, shortcuts=False)
+    if isinstance(structure, NetworkGraph) and encoding == "program":
+        return _network_program
+    if encoding not in TREE_ENCODINGS:
+        hint = did_you_mean(encoding, TREE_ENCODINGS)
+        raise InputError(f"no encoding {encoding!r}{hint}; known are {', '.join(TREE_ENCODINGS)}")
     if encoding != "search":
         raise UnsupportedError(
-            f"the encoding {encoding!r} is for tree ensembles; leave it out for a model of type "
-            f"{type(structure).__name__}"
+            f"the encoding {encoding!r} is for {_encoded_by(encoding)}; leave it out for a model "
+            f"of type {type(structure).__name__}"
         )
     if isinstance(structure, AdditiveModel):
         pieces = Pieces.of(structure, space)
@@ -143,6 +183,58 @@ def _prepared(structure: object, space: FeatureSpace, encoding: str) -> OracleFa
         "trees and ensembles, decision graphs, additive models (linear, naive Bayes), rules, "
         "gates, nearest neighbours and neural networks are supported"
     )
+
+
+def _encoded_by(encoding: str) -> str:
+    if encoding in _CIRCUIT_ORACLES:
+        return "trees, linear models, rules, graphs and binarised networks"
+    return "trees and linear models"
+
+
+def _as_trees(structure: AdditiveModel, space: FeatureSpace, encoding: str) -> OracleFactory:
+    """Compile an additive model as the tree ensemble that it is over few values."""
+    ensemble = additive_as_trees(structure, space)
+    make = tree_oracles(ensemble, space, encoding)
+
+    def oracle(problem: ExplanationProblem) -> Oracle:
+        return make(replace(problem, classifier=_Restructured(problem.classifier, ensemble)))
+
+    return oracle
+
+
+@dataclass(frozen=True)
+class _Restructured:
+    """A model that runs as it did, with another structure for encoders."""
+
+    model: Classifier
+    structure: object
+
+    @property
+    def n_columns(self) -> int:
+        return self.model.n_columns
+
+    @property
+    def classes(self) -> tuple[Hashable, ...]:
+        return self.model.classes
+
+    @property
+    def fingerprint(self) -> str:
+        return self.model.fingerprint
+
+    def predict(self, points: Points) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
+        return self.model.predict(points)
+
+    def scores(self, points: Points) -> npt.NDArray[np.float64]:
+        return self.model.scores(points)
+
+
+def _network_program(problem: ExplanationProblem) -> Oracle:
+    """Make the mixed-integer program of a network, which needs torch for its bounds."""
+    try:
+        from .networks.milp import MilpOracle
+    except ImportError as error:
+        raise MissingExtraError("torch", "neural", "explain networks") from error
+    return MilpOracle(problem)
 
 
 def _network_oracle(problem: ExplanationProblem) -> Oracle:

@@ -46,6 +46,7 @@ def test_all_encodings_list_the_same_explanations(vote: str, classes: int) -> No
 
 def test_what_cannot_be_is_said() -> None:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
     from sklearn.tree import DecisionTreeClassifier
 
     x, y = _rows()
@@ -53,9 +54,14 @@ def test_what_cannot_be_is_said() -> None:
     with pytest.raises(InputError, match="did you mean 'clauses'"):
         Explainer(tree, encoding="clause").explain(x[0])
     linear = load_model(LogisticRegression().fit(x, y))
-    with pytest.raises(UnsupportedError, match="is for tree ensembles"):
+    with pytest.raises(UnsupportedError, match="has too many values for clauses"):
         Explainer(linear, encoding="clauses").explain(x[0])
-    assert set(TREE_ENCODINGS) == {"search", "clauses", "program", "gurobi"}
+    with pytest.raises(InputError, match="did you mean 'clauses'"):
+        Explainer(linear, encoding="clause").explain(x[0])
+    near = load_model(KNeighborsClassifier(1).fit(x, y))
+    with pytest.raises(UnsupportedError, match="'asp' is for trees, linear models, rules"):
+        Explainer(near, encoding="asp").explain(x[0])
+    assert set(TREE_ENCODINGS) == {"search", "clauses", "program", "gurobi", "asp"}
     try:
         import gurobipy  # noqa: F401
     except ImportError:

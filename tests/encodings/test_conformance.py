@@ -12,13 +12,14 @@ import test_graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_constrained_explanations import a_finite
-from test_constrained_oracles import additive_problem, tree_problem
+from test_constrained_oracles import additive_problem, constrained, tree_problem
 
 from whyproof.encodings.circuits.oracle import CircuitOracle
 from whyproof.encodings.graphs.oracle import GraphOracle
 from whyproof.encodings.graphs.single_tree import SingleTreeOracle
 from whyproof.encodings.linear.oracle import AdditiveOracle
 from whyproof.encodings.oracles import prepare_oracles, under_constraints
+from whyproof.encodings.trees.asp_oracle import TreeAspOracle
 from whyproof.encodings.trees.milp import TreeMilpOracle
 from whyproof.encodings.trees.oracle import TreeOracle
 from whyproof.encodings.trees.sat import TreeSatOracle
@@ -43,12 +44,25 @@ def best(problem: ExplanationProblem) -> Oracle:
     return under_constraints(problem, prepare_oracles(problem.classifier.structure, plain))
 
 
+def encoded(encoding: str) -> MakeOracle:
+    """What the explainer uses with an encoding, constraints or not."""
+
+    def make(problem: ExplanationProblem) -> Oracle:
+        plain = replace(problem.space, constraints=())
+        structure = problem.classifier.structure
+        return under_constraints(problem, prepare_oracles(structure, plain, encoding))
+
+    return make
+
+
 TREES: list[tuple[str, MakeOracle]] = [
     ("search", TreeOracle),
     ("clauses", TreeSatOracle),
     ("program", TreeMilpOracle),
+    ("asp", TreeAspOracle),
     ("best", best),
 ]
+CIRCUITS = ["search", "clauses", "program", "asp"]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -73,15 +87,54 @@ def test_families_under_constraints(family: object, seed: int) -> None:
     check_oracle(Subject(a_finite(family, 62_000 + 10 * seed), best))  # type: ignore[arg-type]
 
 
-@settings(max_examples=12)
-@given(st.one_of(random_circuits.problems()))
-def test_circuits(problem: ExplanationProblem) -> None:
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("encoding", ["clauses", "program", "asp"])
+def test_encodings_of_trees_respect_constraints(encoding: str, seed: int) -> None:
+    problem = a_finite(tree_problem, 63_000 + 10 * seed)
+    if encoding == "program" and problem.question.__class__.__name__ == "ReachClass":
+        pytest.skip("the program knows one rival at a time")
+    check_oracle(Subject(problem, encoded(encoding), complete=encoding != "program"))
+
+
+@pytest.mark.parametrize("encoding", CIRCUITS)
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_circuits(encoding: str, data: st.DataObject) -> None:
+    check_oracle(Subject(data.draw(random_circuits.problems()), encoded(encoding)))
+
+
+@pytest.mark.parametrize("encoding", CIRCUITS)
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_circuits_under_constraints(encoding: str, data: st.DataObject) -> None:
+    problem = data.draw(constrained(random_circuits.problems()))
+    check_oracle(Subject(problem, encoded(encoding)))
+
+
+@pytest.mark.parametrize("encoding", CIRCUITS)
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_graphs_by_every_encoding(encoding: str, data: st.DataObject) -> None:
+    check_oracle(Subject(data.draw(test_graphs.problems()), encoded(encoding)))
+
+
+@pytest.mark.parametrize("encoding", CIRCUITS)
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_graphs_under_constraints(encoding: str, data: st.DataObject) -> None:
+    problem = data.draw(constrained(test_graphs.problems()))
+    check_oracle(Subject(problem, encoded(encoding)))
+
+
+@settings(max_examples=12, deadline=None)
+@given(random_circuits.problems())
+def test_circuits_by_clauses(problem: ExplanationProblem) -> None:
     check_oracle(Subject(problem, CircuitOracle))
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(test_graphs.problems())
-def test_graph(problem: ExplanationProblem) -> None:
+def test_graphs_by_reachability(problem: ExplanationProblem) -> None:
     check_oracle(Subject(problem, GraphOracle))
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import clingo
 
+from whyproof.encodings.answer_sets import answer_set
 from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.refined import Excluded
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown
 from whyproof.engine.budget import Meter
 from whyproof.engine.problem import ExplanationProblem
@@ -22,9 +24,6 @@ from whyproof.engine.space import FeatureSet
 from .constraints import CircuitConstraints, circuit_constraints
 
 __all__ = ["CircuitAspOracle", "circuit_program"]
-
-_SLICE = 0.05
-"""Seconds between two looks at the budget."""
 
 
 def circuit_program(made: CircuitConstraints) -> str:
@@ -64,38 +63,45 @@ class CircuitAspOracle:
         self._control = clingo.Control(["--warn=none"])
         self._control.add("base", [], circuit_program(self.constraints))
         self._control.ground([("base", [])])
+        self._excluded = 0
 
     @property
     def name(self) -> str:
         """Short name for statistics."""
         return "circuit answer sets"
 
+    @property
+    def boxes(self) -> LeafBoxes:
+        """The cells that it speaks of."""
+        return self.constraints.boxes
+
+    def exclude(self, excluded: Excluded) -> None:
+        """Show no point of a box any more while these features are fixed."""
+        made = self.constraints
+        clause = excluded.clause(made.orders, made.selectors)
+        body = [f"not on({v})" if v > 0 else f"on({-v})" for v in clause] or ["#true"]
+        self._excluded += 1
+        part = f"excluded{self._excluded}"
+        self._control.add(part, [], f":- {', '.join(body)}.")
+        self._control.ground([(part, [])])
+
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set."""
         return [self._decide(free & self.problem.universe, meter) for free in free_sets]
 
     def _decide(self, free: FeatureSet, meter: Meter) -> Answer:
-        reason = meter.exhausted()
-        if reason is not None:
-            return Unknown(reason)
         made = self.constraints
         assumptions = [
             (clingo.Function("on", [clingo.Number(variable)]), True)
             for feature, variable in made.selectors.items()
             if feature not in free
         ]
-        with self._control.solve(assumptions=assumptions, yield_=True, async_=True) as handle:
-            while not handle.wait(min(_SLICE, max(meter.remaining, 0.0))):
-                reason = meter.exhausted()
-                if reason is not None:
-                    handle.cancel()
-                    return Unknown(reason)
-            model = handle.model()
-            if model is None:
-                return Entailed(self.problem.universe - free)
-            true = {
-                atom.arguments[0].number for atom in model.symbols(atoms=True) if atom.name == "on"
-            }
+        found = answer_set(self._control, assumptions, meter)
+        if isinstance(found, Unknown):
+            return found
+        if found is None:
+            return Entailed(self.problem.universe - free)
+        true = {atom.arguments[0].number for atom in found if atom.name == "on"}
         point = made.point(true, free)
         moved = self.problem.space.moved(self.problem.instance, point)
         return Counterexample(point, moved, math.nan)

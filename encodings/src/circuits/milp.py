@@ -13,6 +13,7 @@ import highspy
 import numpy as np
 
 from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.refined import Excluded
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.problem import ExplanationProblem
@@ -52,6 +53,21 @@ def _at_least(literals: Sequence[int], weights: Sequence[int], bound: int) -> Li
     )
 
 
+def _add_row(highs: highspy.Highs, row: LinearRow) -> None:
+    variables, factors, bound = row
+    # One variable may stand in a clause twice.
+    together: dict[int, int] = {}
+    for variable, factor in zip(variables, factors, strict=True):
+        together[variable - 1] = together.get(variable - 1, 0) + factor
+    highs.addRow(
+        float(bound),
+        math.inf,
+        len(together),
+        np.array(list(together), dtype=np.int32),
+        np.array(list(together.values()), dtype=np.float64),
+    )
+
+
 class CircuitMilpOracle:
     """Decides free sets by mixed-integer programming; slower, and independent of SAT.
 
@@ -73,6 +89,17 @@ class CircuitMilpOracle:
         """Short name for statistics."""
         return "circuit program"
 
+    @property
+    def boxes(self) -> LeafBoxes:
+        """The cells that it speaks of."""
+        return self.constraints.boxes
+
+    def exclude(self, excluded: Excluded) -> None:
+        """Show no point of a box any more while these features are fixed."""
+        made = self.constraints
+        clause = excluded.clause(made.orders, made.selectors)
+        _add_row(self._highs, _at_least(clause, (1,) * len(clause), 1))
+
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set."""
         return [self._decide(free & self.problem.universe, meter) for free in free_sets]
@@ -87,18 +114,8 @@ class CircuitMilpOracle:
         highs.addVars(n, np.zeros(n), np.ones(n))
         whole = np.full(n, int(highspy.HighsVarType.kInteger), dtype=np.uint8)
         highs.changeColsIntegrality(n, np.arange(n, dtype=np.int32), whole)
-        for variables, factors, bound in linear_rows(made):
-            # One variable may stand in a clause twice.
-            together: dict[int, int] = {}
-            for variable, factor in zip(variables, factors, strict=True):
-                together[variable - 1] = together.get(variable - 1, 0) + factor
-            highs.addRow(
-                float(bound),
-                math.inf,
-                len(together),
-                np.array(list(together), dtype=np.int32),
-                np.array(list(together.values()), dtype=np.float64),
-            )
+        for row in linear_rows(made):
+            _add_row(highs, row)
         return highs
 
     def _decide(self, free: FeatureSet, meter: Meter) -> Answer:

@@ -14,6 +14,7 @@ from typing import Any
 from pysat.solvers import Solver
 
 from whyproof.encodings.trees.boxes import LeafBoxes
+from whyproof.encodings.trees.refined import Excluded
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.explanation import Kind
@@ -73,6 +74,16 @@ class CircuitOracle:
     def name(self) -> str:
         """Short name for statistics."""
         return "circuit clauses"
+
+    @property
+    def boxes(self) -> LeafBoxes:
+        """The cells that it speaks of."""
+        return self.constraints.boxes
+
+    def exclude(self, excluded: Excluded) -> None:
+        """Show no point of a box any more while these features are fixed."""
+        made = self.constraints
+        self._solver.add_clause(excluded.clause(made.orders, made.selectors))
 
     def close(self) -> None:
         """Free the solver's memory."""

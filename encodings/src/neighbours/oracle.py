@@ -43,6 +43,9 @@ class NeighbourOracle:
     ----------
     problem
         Its classifier's `structure` is a `NeighbourModel`.
+    shortcuts
+        Whether training rows are tried and votes bounded first; without, the program over all
+        rows decides alone, as a second opinion.
 
     Attributes
     ----------
@@ -59,7 +62,7 @@ class NeighbourOracle:
         If a column that may move has no bounds, or may be missing.
     """
 
-    def __init__(self, problem: ExplanationProblem) -> None:
+    def __init__(self, problem: ExplanationProblem, *, shortcuts: bool = True) -> None:
         model = problem.classifier.structure
         if not isinstance(model, NeighbourModel):
             raise UnsupportedError("the neighbour oracle needs a model of nearest neighbours")
@@ -68,7 +71,7 @@ class NeighbourOracle:
                 "nearest neighbours are explained in boxes and linf balls, not "
                 f"{problem.region.norm} balls"
             )
-        self.problem, self.model = problem, model
+        self.problem, self.model, self.shortcuts = problem, model, shortcuts
         self.focus: Kind | None = None
         varied = {
             d.source for j, d in enumerate(model.derived) if float(np.ptp(model.training[:, j]))
@@ -126,7 +129,7 @@ class NeighbourOracle:
         everything = Entailed(self.relevant - free)
         if not columns:
             return everything
-        found = self._attack(columns)
+        found = self._attack(columns) if self.shortcuts else None
         if found is not None:
             return found
         start = sum(
@@ -136,7 +139,9 @@ class NeighbourOracle:
         start = np.asarray(start)
         frees = [self._column(c) for c in columns]
         rows = nearest_rows(start, frees, self.model.votes)
-        leads = [needed for needed in self._leads if self._possible(needed, rows)]
+        leads = self._leads
+        if self.shortcuts:
+            leads = [needed for needed in leads if self._possible(needed, rows)]
         if not leads:
             return everything
         sought = solve(

@@ -24,15 +24,19 @@ from typing import Any
 import clingo
 import numpy as np
 
+from whyproof.engine.answers import Unknown
+from whyproof.engine.budget import Meter
 from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther
-from whyproof.engine.space import FeatureSet
+from whyproof.engine.space import FeatureSet, Point
 
+from .boxes import LeafBoxes
 from .constraints import TreeConstraints, tree_constraints
 from .ensemble import DecisionRule, TreeEnsemble
+from .refined import Excluded, Refiner
 
-__all__ = ["Reason", "asp_program", "reasons"]
+__all__ = ["Reason", "arguments", "asp_program", "excluding_rule", "reasons"]
 
 _LIMB = 1 << 16
 """Limbs times the number of trees have to stay below 32 bits."""
@@ -75,8 +79,8 @@ def reasons(
     Raises
     ------
     UnsupportedError
-        For majority reasons of anything but forests that vote, and regions that are no
-        boxes.
+        For majority reasons of anything but forests that vote, regions that are no
+        boxes, and reasons of single trees under constraints.
     """
     kind = Reason(kind)
     found: Iterator[FeatureSet]
@@ -84,12 +88,21 @@ def reasons(
         found = _hitting(list(_contrastive(problem)))
     elif kind is Reason.CONTRASTIVE:
         found = _contrastive(problem)
+    elif problem.space.constraints:
+        raise UnsupportedError(
+            f"{kind} reasons look at each tree for itself and know no constraints; ask for "
+            "sufficient or contrastive ones"
+        )
     else:
         found = _fixed(asp_program(problem, kind), problem.universe)
     return itertools.islice(found, limit) if limit else found
 
 
-def asp_program(problem: ExplanationProblem, kind: Reason | str = Reason.CONTRASTIVE) -> str:
+def asp_program(
+    problem: ExplanationProblem,
+    kind: Reason | str = Reason.CONTRASTIVE,
+    boxes: LeafBoxes | None = None,
+) -> str:
     """Return facts and program as text that clingo reads.
 
     Run it with ``clingo --heuristic=Domain --enum-mode=domRec FILE 0`` for subset-minimal
@@ -98,7 +111,7 @@ def asp_program(problem: ExplanationProblem, kind: Reason | str = Reason.CONTRAS
     kind = Reason(kind)
     if kind is Reason.SUFFICIENT:
         raise UnsupportedError("sufficient reasons are hitting sets; encode contrastive ones")
-    made = tree_constraints(problem)
+    made = tree_constraints(problem, boxes)
     facts = [*_comments(made), *_space_facts(made), *_leaf_facts(made)]
     if kind is Reason.CONTRASTIVE:
         facts += _score_facts(made)
@@ -114,28 +127,61 @@ def asp_program(problem: ExplanationProblem, kind: Reason | str = Reason.CONTRAS
 def _contrastive(problem: ExplanationProblem) -> Iterator[FeatureSet]:
     """Enumerate contrastive reasons, each with a point that the model itself confirms."""
     made = tree_constraints(problem)
+    refiner = Refiner(problem, made.boxes) if problem.space.constraints else None
     limits = problem.region.limits(problem.space, problem.instance)
     solver = _Minimal(asp_program(problem, Reason.CONTRASTIVE))
     while (model := solver.next()) is not None:
         target = made.cells.copy()
-        for column, cell in _arguments(model, "cell"):
+        for column, cell in arguments(model, "cell"):
             target[column] = cell
-        free = frozenset(f for (f,) in _arguments(model, "free"))
+        free = frozenset(f for (f,) in arguments(model, "free"))
         columns = [c for f in free for c in problem.space.features[f].columns]
         point = made.boxes.enter(problem.instance, made.cells, target, columns, limits)
         if bool(problem.changed(point[None])[0]):
-            solver.forbid(f"free({f})" for f in sorted(free))
-            yield free
+            excluded = None if refiner is None else _inadmissible(refiner, point, free)
+            if excluded is None:
+                solver.forbid(f"free({f})" for f in sorted(free))
+                yield free
+            else:
+                solver.add(excluding_rule(excluded))
         else:
             # Within the rounding slack only the model knows: forbid what it does not confirm.
-            solver.forbid(f"on({x})" for (x,) in _arguments(model, "on"))
+            solver.forbid(f"on({x})" for (x,) in arguments(model, "on"))
+
+
+def _inadmissible(refiner: Refiner, point: Point, free: FeatureSet) -> Excluded | None:
+    """Return what excludes a point's leaf box; `None` if an admissible point is in it."""
+    problem = refiner.problem
+    if all(bool(constraint.holds(point[None])[0]) for constraint in problem.constraints):
+        return None
+    found = refiner.examine(point, free, Meter())
+    if isinstance(found, Unknown):
+        raise UnsupportedError(f"constraints were not decided: {found.detail or found.reason}")
+    return found if isinstance(found, Excluded) else None
+
+
+def excluding_rule(excluded: Excluded) -> str:
+    """Write a rule that forbids a box while some features are fixed.
+
+    Examples
+    --------
+    >>> excluding_rule(Excluded(frozenset({4}), ((2, 1, 3),), frozenset()))
+    ':- cell(2,Z2), 1 <= Z2, Z2 < 3, not free(4).'
+    """
+    body = [
+        part
+        for column, low, high in excluded.sides
+        for part in (f"cell({column},Z{column})", f"{low} <= Z{column}", f"Z{column} < {high}")
+    ]
+    body += [f"not free({f})" for f in sorted(excluded.fixed)]
+    return f":- {', '.join(body) or '#true'}."
 
 
 def _fixed(text: str, universe: FeatureSet) -> Iterator[FeatureSet]:
     """Enumerate subset-minimal sets of ``fixed`` features."""
     solver = _Minimal(text)
     while (model := solver.next()) is not None:
-        chosen = universe.intersection(f for (f,) in _arguments(model, "fixed"))
+        chosen = universe.intersection(f for (f,) in arguments(model, "fixed"))
         solver.forbid(f"fixed({f})" for f in sorted(chosen))
         yield chosen
 
@@ -157,7 +203,7 @@ class _Minimal:
         # others; what was found is forbidden, with its supersets, before the next.
         self._control: Any = clingo.Control(["--heuristic=Domain"], logger=lambda *_: None)
         self._parts = 0
-        self._add(text)
+        self.add(text)
 
     def next(self) -> list[clingo.Symbol] | None:
         """Return the next answer."""
@@ -170,16 +216,18 @@ class _Minimal:
 
     def forbid(self, atoms: Iterable[str]) -> None:
         """Let these atoms never be true together again."""
-        self._add(f":- {', '.join(atoms) or '#true'}.")
+        self.add(f":- {', '.join(atoms) or '#true'}.")
 
-    def _add(self, text: str) -> None:
+    def add(self, text: str) -> None:
+        """Add rules."""
         name = "base" if not self._parts else f"later{self._parts}"
         self._parts += 1
         self._control.add(name, [], text)
         self._control.ground([(name, [])])
 
 
-def _arguments(model: Sequence[clingo.Symbol], name: str) -> list[tuple[int, ...]]:
+def arguments(model: Sequence[clingo.Symbol], name: str) -> list[tuple[int, ...]]:
+    """Return the numbers that atoms of a name have as arguments."""
     return [tuple(a.number for a in s.arguments) for s in model if s.name == name]
 
 

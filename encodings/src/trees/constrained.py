@@ -14,26 +14,25 @@ fixed: cores of constraints are reused as in satisfiability modulo theories.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import veritas
 
 from whyproof.encodings.constraints.background import Background, Clash, Found
-from whyproof.encodings.constraints.boxes import free_box, reachable
-from whyproof.encodings.constraints.oracle import background_of, witness
-from whyproof.encodings.constraints.values import Values
+from whyproof.encodings.constraints.boxes import free_box
+from whyproof.encodings.constraints.oracle import witness
 from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.explanation import Kind
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet, Point
 
-from .cell_values import cell_values, has_plain_order
 from .oracle import TreeGoal, TreeOracle
 from .program import TreeProgram
+from .refined import Excluded, Refiner
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,25 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["ConstrainedTreeOracle"]
 
 _MOST_BOXES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Excluded:
-    """A box of cells without admissible points while some features are fixed.
-
-    Parameters
-    ----------
-    fixed
-        Features whose values in the instance exclude it too.
-    sides
-        First cell and last cell + 1 of the columns that matter.
-    constraints
-        Numbers of the constraints that exclude it.
-    """
-
-    fixed: FeatureSet
-    sides: tuple[tuple[int, int, int], ...]
-    constraints: frozenset[int]
 
 
 class ConstrainedTreeOracle(TreeOracle):
@@ -87,14 +67,12 @@ class ConstrainedTreeOracle(TreeOracle):
         background: Background | None = None,
     ) -> None:
         super().__init__(problem, program)
-        self.background = background or background_of(problem)
-        columns = sorted(self.background.columns)
-        self._ranges = reachable(problem, columns)
+        self._refiner = Refiner(problem, self.program.boxes, background)
+        self.background = self._refiner.background
         self._in_trees = self.relevant
-        owners = problem.space.owner[columns]
-        self.relevant = self.relevant | (frozenset(owners.tolist()) & problem.universe)
-        self._excluded: dict[_Excluded, None] = {}
-        self._grown_trees: dict[object, tuple[veritas.AddTree, tuple[_Excluded, ...]]] = {}
+        self.relevant = self.relevant | self._refiner.bound
+        self._excluded: dict[Excluded, None] = {}
+        self._grown_trees: dict[object, tuple[veritas.AddTree, tuple[Excluded, ...]]] = {}
         self._meter = Meter()
         self._used: set[int] = set()
         self._doubt: Unknown | None = None
@@ -134,7 +112,9 @@ class ConstrainedTreeOracle(TreeOracle):
         """
         if not any(len(score.trees) for score in goal.scores):
             return None
+        plain = goal
         for _ in range(_MOST_BOXES):
+            goal = replace(plain, slack=plain.slack + self._blur())
             search = self._start(goal, free, goal.cut, meter)
             reason = self._run(search, meter, 0)
             if search.num_solutions():
@@ -162,7 +142,7 @@ class ConstrainedTreeOracle(TreeOracle):
             for c, low, high in sides
             if low > 0 or high < int(n_cells[c])
         )
-        self._excluded[_Excluded(frozenset(), kept, frozenset())] = None
+        self._excluded[Excluded(frozenset(), kept, frozenset())] = None
 
     def _witness(
         self, goal: TreeGoal, solution: veritas.Solution, free: FeatureSet
@@ -181,8 +161,9 @@ class ConstrainedTreeOracle(TreeOracle):
                 found = witness(self.problem, sparse.put(shown.point), free)
                 if found is not None:
                     return found
-        box, near = solution.box(), self._inside(solution, free)
-        values = {c: self._values(c, box.get(c), free) for c in self.background.columns}
+        near = self._inside(solution, free)
+        box = {c: (int(i.lo), int(i.hi)) for c, i in solution.box().items()}
+        values = {c: self._refiner.values(c, box.get(c), free) for c in self.background.columns}
         answer = self.background.solve(values, near, self._meter)
         if isinstance(answer, Clash):
             self._learn(answer, box, free)
@@ -208,45 +189,10 @@ class ConstrainedTreeOracle(TreeOracle):
             self.problem.instance, self._cells, cells, moved, self._limits
         )
 
-    def _values(self, column: int, interval: veritas.Interval | None, free: FeatureSet) -> Values:
-        """Return the values of a column in a leaf box."""
-        if int(self.problem.space.owner[column]) not in free:
-            return Values.of([float(self.problem.instance[column])])
-        reach = self._ranges[column]
-        if interval is None:
-            return reach
-        cells = range(int(interval.lo), int(interval.hi))
-        return reach & cell_values(self.program.boxes.columns[column], cells)
-
-    def _learn(self, clash: Clash, box: Mapping[int, veritas.Interval], free: FeatureSet) -> None:
+    def _learn(self, clash: Clash, box: dict[int, tuple[int, int]], free: FeatureSet) -> None:
         """Exclude the box that the clashing sides span."""
-        owner, n_cells = self.problem.space.owner, self.program.boxes.n_cells
-        fixed: set[int] = set()
-        sides: dict[int, tuple[int, int]] = {}
-        for side, column in clash.edges:
-            feature = int(owner[column])
-            if feature not in free:
-                fixed.add(feature)
-                continue
-            interval, most = box.get(column), int(n_cells[column])
-            if interval is None:
-                continue
-            single = has_plain_order(self.program.boxes.columns[column])
-            low, high = sides.get(column, (0, most))
-            if side != "upper" or not single:
-                low = int(interval.lo)
-            if side != "lower" or not single:
-                high = int(interval.hi)
-            sides[column] = (low, high)
-        kept = tuple(
-            (column, low, high)
-            for column, (low, high) in sorted(sides.items())
-            if low > 0 or high < int(n_cells[column])
-        )
         self._used |= clash.constraints
-        # What is immutable is fixed in every question.
-        excluded = _Excluded(frozenset(fixed) & self.problem.universe, kept, clash.constraints)
-        self._excluded[excluded] = None
+        self._excluded[self._refiner.excluded(clash, box, free)] = None
 
     def _trees_of(self, goal: TreeGoal, free: FeatureSet) -> veritas.AddTree:
         """Return the trees of an objective and one for each excluded box that applies."""
@@ -266,11 +212,23 @@ class ConstrainedTreeOracle(TreeOracle):
         self._grown_trees[key] = grown, tuple(boxes)
         return grown
 
-    def _exclude(self, trees: veritas.AddTree, box: _Excluded) -> None:
-        """Add a tree that makes an excluded box worthless."""
+    @cached_property
+    def _worthless(self) -> float:
+        """A leaf value that no sum of other leaves makes up for."""
         values = self.program.boxes.values
         total = float(np.abs(values).max(initial=0.0)) * len(self.program.boxes.trees)
-        worthless = -(2.0 ** (math.ceil(math.log2(total + 1.0)) + 8))
+        return -(2.0 ** (math.ceil(math.log2(total + 1.0)) + 2))
+
+    def _blur(self) -> float:
+        """Bound what the values of excluded boxes add to the rounding of sums."""
+        count, size = len(self._excluded), -self._worthless * (len(self._excluded) + 1)
+        scaled = self.program.boxes.values * 2.0**20
+        if not count or (bool((scaled == np.round(scaled)).all()) and size * 2.0**20 < 2.0**53):
+            return 0.0  # as in `TreeProgram`: sums of such numbers are exact
+        return 8 * (len(self.program.boxes.trees) + count + 2) * size * 2.0**-52
+
+    def _exclude(self, trees: veritas.AddTree, box: Excluded) -> None:
+        """Add a tree that makes an excluded box worthless."""
         tree = trees.add_tree()
         node = tree.root()
         for column, low, high in box.sides:
@@ -280,4 +238,4 @@ class ConstrainedTreeOracle(TreeOracle):
             if high < int(self.program.boxes.n_cells[column]):
                 tree.split(node, column, high)
                 node = tree.left(node)
-        tree.set_leaf_value(node, 0, worthless)
+        tree.set_leaf_value(node, 0, self._worthless)

@@ -5,6 +5,7 @@ search     interval bound and best-first search; binary votes are counted by a s
 clauses    one satisfiability check for all rival classes at once, with cores
 program    one mixed-integer program per rival, by HiGHS
 gurobi     the same by Gurobi, where its licence allows
+asp        answer sets of the program of contrastive reasons, by clingo
 =========  ===================================================================
 
 The first is the fast one; the others are second opinions that share no decision with it.
@@ -21,6 +22,7 @@ from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSpace
 
+from .asp_oracle import TreeAspOracle
 from .boxes import LeafBoxes
 from .ensemble import TreeEnsemble
 from .milp import TreeMilp, TreeMilpOracle
@@ -33,7 +35,7 @@ __all__ = ["TREE_ENCODINGS", "tree_oracles"]
 
 _Factory: TypeAlias = Callable[[ExplanationProblem], Oracle]
 
-TREE_ENCODINGS = ("search", "clauses", "program", "gurobi")
+TREE_ENCODINGS = ("search", "clauses", "program", "gurobi", "asp")
 """Names of the encodings."""
 
 
@@ -71,6 +73,8 @@ def tree_oracles(ensemble: TreeEnsemble, space: FeatureSpace, encoding: str = "s
     if encoding in ("program", "gurobi"):
         milp = TreeMilp(boxes, "highs" if encoding == "program" else "gurobi")
         return lambda problem: TreeMilpOracle(problem, milp)
+    if encoding == "asp":
+        return lambda problem: TreeAspOracle(problem, boxes)
     program = TreeProgram(boxes)
     if counts_votes(boxes):
         return lambda problem: TreeVoteOracle(problem, program)

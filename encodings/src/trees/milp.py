@@ -34,6 +34,7 @@ from .boxes import Cells, LeafBoxes
 from .ensemble import TreeEnsemble
 from .objective import objectives
 from .reach import within_region
+from .refined import Excluded
 
 __all__ = ["Optimum", "TreeMilp", "TreeMilpOracle"]
 
@@ -90,6 +91,7 @@ class TreeMilp:
         self._first = np.concatenate([[0], np.cumsum(boxes.n_cells - 1)]).astype(np.int64)
         self._n_orders = int(self._first[-1])
         self._highs = self._build()
+        self._least: dict[int, float] = {}
 
     def maximise(
         self,
@@ -121,6 +123,8 @@ class TreeMilp:
             highs.setOptionValue("time_limit", max(seconds, 0.01) + highs.getRunTime())
         highs.run()
         info, status = highs.getInfo(), highs.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible:
+            return Optimum(-math.inf, -math.inf, None, True)
         if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
             return Optimum(float(info.mip_dual_bound), -math.inf, None, False)
         cells = self._cells(np.array(highs.getSolution().col_value))
@@ -130,6 +134,31 @@ class TreeMilp:
             cells,
             status == highspy.HighsModelStatus.kOptimal,
         )
+
+    def forbid(self, sides: Sequence[tuple[int, int, int]]) -> int:
+        """Add a row that forbids a box, switched off; return its number.
+
+        Parameters
+        ----------
+        sides
+            Column, first cell and last cell + 1.
+        """
+        first = self._first.tolist()
+        terms = [(first[c] + low - 1, -1.0) for c, low, _ in sides if low > 0]
+        below = len(terms)
+        terms += [
+            (first[c] + high - 1, 1.0) for c, _, high in sides if high < int(self.boxes.n_cells[c])
+        ]
+        index = np.array([variable for variable, _ in terms], dtype=np.int32)
+        factors = np.array([factor for _, factor in terms])
+        self._highs.addRow(-math.inf, math.inf, len(terms), index, factors)
+        number = int(self._highs.getNumRow()) - 1
+        self._least[number] = 1.0 - below
+        return number
+
+    def switch(self, row: int, *, on: bool) -> None:
+        """Switch a row of `forbid` on or off."""
+        self._highs.changeRowBounds(row, self._least[row] if on else -math.inf, math.inf)
 
     def _cells(self, values: npt.NDArray[np.float64]) -> Cells:
         """Return the cells that a solution stands for, shape ``(columns,)``."""
@@ -270,6 +299,7 @@ class TreeMilpOracle:
         boxes, self._cells = narrow.boxes, narrow.cells
         self._lower, self._upper = narrow.lower, narrow.upper
         self._limits = problem.region.limits(problem.space, problem.instance)
+        self._excluded: list[tuple[int, Excluded]] = []
         self._goals: list[tuple[npt.NDArray[np.float64], float, float]] = []
         for objective in objectives(ensemble, problem.question, problem.prediction):
             if objective.against:
@@ -284,6 +314,18 @@ class TreeMilpOracle:
         """Short name for statistics."""
         return "tree program"
 
+    @property
+    def boxes(self) -> LeafBoxes:
+        """The cells that it speaks of."""
+        return self.milp.boxes
+
+    def exclude(self, excluded: Excluded) -> None:
+        """Show no point of a box any more while these features are fixed.
+
+        The program itself is changed: it must not be shared with other instances.
+        """
+        self._excluded.append((self.milp.forbid(excluded.sides), excluded))
+
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set; what lies within tolerance and slack stays `Unknown`."""
         return [self._decide(free & self.problem.universe, meter) for free in free_sets]
@@ -293,6 +335,8 @@ class TreeMilpOracle:
         lower, upper = self._cells.copy(), self._cells + 1
         columns = [c for feature in free for c in space.features[feature].columns]
         lower[columns], upper[columns] = self._lower[columns], self._upper[columns]
+        for row, excluded in self._excluded:
+            self.milp.switch(row, on=not excluded.fixed & free)
         open_reason: UnknownReason | None = None
         for gains, constant, slack in self._goals:
             reason = meter.exhausted()

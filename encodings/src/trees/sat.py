@@ -22,6 +22,7 @@ from whyproof.engine.space import FeatureSet
 
 from .boxes import LeafBoxes
 from .constraints import TreeConstraints, tree_constraints
+from .refined import Excluded
 
 __all__ = ["TreeSatOracle", "clauses_of"]
 
@@ -80,6 +81,17 @@ class TreeSatOracle:
     def name(self) -> str:
         """Short name for statistics."""
         return "tree clauses"
+
+    @property
+    def boxes(self) -> LeafBoxes:
+        """The cells that it speaks of."""
+        return self.constraints.boxes
+
+    def exclude(self, excluded: Excluded) -> None:
+        """Show no point of a box any more while these features are fixed."""
+        clause = excluded.clause(self.constraints.orders, self.constraints.selectors)
+        self.clauses.append(tuple(clause))
+        self._solver.add_clause(clause)
 
     def close(self) -> None:
         """Free the solver's memory."""

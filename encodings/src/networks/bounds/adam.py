@@ -44,7 +44,9 @@ class Adam:
         self._square = [torch.zeros_like(t, requires_grad=False) for t in tensors]
 
     def ascend(self, value: Tensor) -> None:
-        """Take one step in the direction that makes `value` larger."""
+        """Take one step in the direction that makes `value` larger; none if nothing moves it."""
+        if not value.requires_grad:
+            return
         slopes = torch.autograd.grad(value, self.tensors, allow_unused=True)
         self._steps += 1
         scale = 1 - _FIRST**self._steps
