@@ -331,3 +331,27 @@ def test_unseen_categories_are_named_with_their_line(tmp_path: Path) -> None:
     own = FeatureSpace.of(["job", "income"], {"job": Categories(values=("clerk", "cook"))})
     with pytest.raises(DataError, match=r"line 3, column 'job': 'king' is not in \{clerk, cook\}"):
         read_table(file).points(own)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA here")
+@pytest.mark.parametrize("level", ["local", "group", "global"])
+def test_cuda_finds_what_the_processor_finds(level: str) -> None:
+    rows = people(60, seed=1)
+    for device in ("cuda", "cpu"):
+        search = fitted(device=device)
+        found = {
+            "local": lambda: search.local(rows),
+            "group": lambda: search.groups(rows, 3),
+            "global": lambda: search.everyone(rows),
+        }[level]()
+        assert search.device.type == device
+        assert found.valid.all() and found.admissible.all()
+        assert found.plausible.mean() > 0.5
+
+
+def test_cuda_where_there_is_none_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("torch sees CUDA here")
+    with pytest.raises(InputError, match="torch sees no CUDA here; use 'cpu' or 'auto'"):
+        fitted(device="cuda")
+    assert fitted(device="auto").device.type == "cpu"
