@@ -178,6 +178,52 @@ def test_bad_files_exit_2_with_one_line(
     assert "there are no images" in capsys.readouterr().err
 
 
+def regions_of(image: Path, *more: str) -> list[str]:
+    """Return the arguments of a question about regions."""
+    return ["visual", "regions", str(image), "--classifier", str(onnx_file()), "--cell", "4", *more]
+
+
+def test_regions_come_smallest_first_with_masks_and_proofs(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, out = folder / "bar0.png", folder.parent / "masks"
+    more = ("--count", "0", "--out", str(out), "--bridge", str(weights), "--json")
+    assert run(regions_of(image, *more)) == 0
+    *entries, last, both = lines(capsys)
+    assert last == {"regions": len(entries), "complete": True} and entries
+    sets = [{tuple(c) for c in e["cells"]} for e in entries]
+    assert [len(s) for s in sets] == sorted(len(s) for s in sets)
+    assert not any(a < b for a in sets for b in sets)
+    for entry, cells in zip(entries, sets, strict=True):
+        assert entry["proved"] is True
+        mask = read_mask(Path(entry["mask"]), SIDE, SIDE) if len(cells) < 4 else None
+        if mask is not None:
+            assert mask.sum() == 16 * len(cells)
+    if both["generator"] is not None:
+        assert {tuple(c) for c in both["inside"]} <= {tuple(c) for c in both["generator"]}
+        assert both["inside_proved_minimal"] is True
+    assert run(regions_of(image, "--connected", "--bridge", str(weights))) == 0
+    text = capsys.readouterr().out
+    assert "no smaller region of this shape can, proved" in text
+
+
+def test_searches_of_regions_that_end_early_and_bad_ones(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = folder / "bar0.png"
+    assert run(regions_of(image, "--count", "0", "--time-limit", "0.000001")) == 3
+    assert "The time is over" in capsys.readouterr().out
+    for more, told in (
+        (("--target", "9"), "no class '9'"),
+        (("--must", "9,9"), "no cell 9,9"),
+        (("--must", "0,0", "--must-not", "0,0"), "both must and must not"),
+        (("--bridge", str(folder / "none.safetensors")), "never downloaded"),
+    ):
+        assert run(regions_of(image, *more)) == 2
+        assert told in capsys.readouterr().err
+    assert run(regions_of(folder / "none.png")) == 2
+
+
 @pytest.mark.slow
 def test_training_from_the_shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = tmp_path / "bars.npz", tmp_path / "bridge.safetensors"

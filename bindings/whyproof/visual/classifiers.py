@@ -95,6 +95,7 @@ class ImageClassifier:
         self._scale = _per_channel(deviation, channels, "deviation").to(device)
         if not bool((self._scale > 0).all()):
             raise InputError(f"the deviation must be positive, found {deviation!r}")
+        self._plain = bool((self._shift == 0).all() and (self._scale == 1).all())
 
     def _from_module(
         self,
@@ -124,6 +125,7 @@ class ImageClassifier:
         self.layout = layout
         self.shape = (layout.channels, layout.height, layout.width)
         self._columns = torch.from_numpy(layout.columns.transpose(2, 0, 1).copy()).flatten()
+        self._in_order = bool((self._columns == torch.arange(self._columns.numel())).all())
         self._graph = Network.of(network.graph, torch.float32, self.device)
         self._name_classes(classes or network.classes, len(network.classes))
 
@@ -152,12 +154,15 @@ class ImageClassifier:
 
     def logits(self, images: Tensor) -> Tensor:
         """Return differentiable logits for images in 0 to 1."""
-        wanted = (images - self._shift) / self._scale
+        wanted = images if self._plain else (images - self._shift) / self._scale
         if self.module is not None:
             found: Tensor = self.module(wanted)
             return torch.cat([-found, found], 1) if found.shape[1] == 1 else found
-        flat = torch.empty((len(wanted), self._columns.numel()), device=wanted.device)
-        flat[:, self._columns] = wanted.flatten(1)
+        flat = wanted.flatten(1)
+        if not self._in_order:
+            ordered = torch.empty_like(flat)
+            ordered[:, self._columns] = flat
+            flat = ordered
         values = self._graph.values(flat)
         self._seen = values if self._watching else None
         scores = values[-1]
