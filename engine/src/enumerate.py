@@ -27,7 +27,7 @@ from .facts import Facts
 from .hitting import HITTING_SET_SOLVERS, HittingSetProblem
 from .minimal import Strategy, WeakExplanation
 from .minimise import strategy_named
-from .oracle import Counted, Oracle, relevant
+from .oracle import Counted, Oracle, relevant, shrinks_well
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -73,7 +73,8 @@ def enumerate_explanations(
         Hand out explanations in the order of size, by hitting-set dualisation instead
         of MARCO.  For one kind.
     bias
-        Which kind MARCO finds at one question each; the first of `kinds` by default.
+        Which kind MARCO finds at one question each; by default the first of `kinds`, or
+        the other one where a single kind is asked of an oracle that `shrinks_well`.
     strategy, order
         How weak explanations are shrunk, as for `minimise`.
     must_contain, must_not_contain
@@ -145,11 +146,12 @@ def enumerate_explanations(
         search = Dualisation(predicate, shrink, arrange, solver, regions)
     else:
         axp_wanted = wanted[0] is Kind.AXP
+        dual_first = len(wanted) == 1 and shrinks_well(oracle)
         search = Marco(
             predicate,
             shrink,
             arrange,
-            bias=bias or wanted[0],
+            bias=bias or (wanted[0].dual if dual_first else wanted[0]),
             known=regions,
             free=(must_not if axp_wanted else must) & universe,
             fixed=(must if axp_wanted else must_not) & universe,

@@ -5,8 +5,8 @@ free features``, one such row for each way to change it, knows more than the ans
 one question: a free set can change the decision only if its weights reach the constant of
 some row.  That is a disjunction of pseudo-Boolean constraints on free sets.  It decides
 sets without a question, names a large set that is decided along with a small one, and bounds the
-size of every contrastive explanation from below.  `MapSolver` takes such rules lazily:
-a seed that breaks one is cut away together with all sets that the rule decides around it.
+size of every contrastive explanation from below.  `MapSolver` takes such rules lazily: a
+seed that keeps to one is lifted above it, or cut away with all that the rule decides around it.
 """
 
 from __future__ import annotations
@@ -83,6 +83,21 @@ class LinearRule:
         count = len(fits) if fits.all() else int(np.argmin(fits))
         count = count if most is None else min(count, most)
         return chosen | frozenset(order[:count].tolist())
+
+    def lifted(self, free: Iterable[int], case: int) -> FeatureSet | None:
+        """Return a larger free set that the rule does not decide, few features larger.
+
+        The most effective ones in a case are added until they reach its constant; `None`
+        if all of them together do not.
+        """
+        chosen = frozenset(free)
+        left = self.constants[case] - self.weights[case, list(chosen)].sum() - self.precision
+        others = np.array(sorted(self.universe - chosen), dtype=np.int64)
+        order = others[np.argsort(-self.weights[case, others], kind="stable")]
+        enough = np.cumsum(self.weights[case, order]) >= left
+        if not enough.any():
+            return None
+        return chosen | frozenset(order[: int(enough.argmax()) + 1].tolist())
 
     def answer(self, free: Iterable[int]) -> Entailed | None:
         """Return the proof for a free set, with a core that serves many others."""

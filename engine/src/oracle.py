@@ -33,6 +33,7 @@ __all__ = [
     "lanes",
     "linear_rules",
     "relevant",
+    "shrinks_well",
 ]
 
 
@@ -109,6 +110,21 @@ def linear_rules(oracle: Oracle) -> Sequence[LinearRule]:
             return cast("tuple[LinearRule, ...]", known)
         inner = getattr(inner, "inner", None)
     return ()
+
+
+def shrinks_well(oracle: Oracle) -> bool:
+    """Tell whether shrinking to an explanation costs an oracle little more than a question.
+
+    Explanations of one kind are then enumerated from seeds of the other: each is
+    one question and one shrinking.  An oracle says so by an attribute `shrinks_well`.
+    """
+    inner: object = oracle
+    while inner is not None:
+        known: object = getattr(inner, "shrinks_well", None)
+        if isinstance(known, bool):
+            return known
+        inner = getattr(inner, "inner", None)
+    return False
 
 
 @contextmanager

@@ -307,6 +307,22 @@ def test_bounds_speak_for_more_sets_than_were_asked_about(seed: int) -> None:
     assert run.complete and found == {s for s in changing if not any(t < s for t in changing)}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_single_precision_never_contradicts_the_program(seed: int) -> None:
+    problem = problem_of(seed, epsilon=(0.2, 0.4, 0.8)[seed])
+    truth = by_milp(problem)
+    oracle = NetworkOracle(problem, dtype=torch.float32)
+    decided = 0
+    for (free, changes), answer in zip(
+        truth.items(), oracle.decide(list(truth), Meter()), strict=True
+    ):
+        if not isinstance(answer, Unknown):
+            assert isinstance(answer, Counterexample) == changes
+            check(problem, free, answer)
+            decided += 1
+    assert decided > len(truth) / 2
+
+
 def test_grades_stand_in_for_trees_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = problem_of(0, 5, 0.2)
     oracle = NetworkOracle(problem)

@@ -33,7 +33,7 @@ from .network import Network
 
 __all__ = ["NetworkBody", "network_shape"]
 
-_SLACK = 1e-6
+_SLACK = 2e-6
 """Difference between exact scores and those in float32, per unit of score."""
 
 
@@ -168,6 +168,6 @@ def network_shape(model: Classifier, space: FeatureSpace) -> tuple[TreeEnsemble,
         DecisionRule.VALUE if is_value else DecisionRule.ARGMAX,
         () if is_value else tuple(model.classes),
         input_type="float32",
-        slack=_SLACK * max(size, 1.0) * 10,
+        slack=_SLACK * max(size, 1.0),
     )
     return ensemble, body

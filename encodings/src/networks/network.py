@@ -121,6 +121,11 @@ class Network:
         return self.steps[-1].size
 
     @property
+    def is_double(self) -> bool:
+        """Whether it is computed in double precision on the processor."""
+        return self.dtype == torch.float64 and self.device.type == "cpu"
+
+    @property
     def is_piecewise_linear(self) -> bool:
         """Whether branching on signs makes the network linear."""
         return all(isinstance(self.steps[i].activation, ReluActivation) for i in self.nonlinear)

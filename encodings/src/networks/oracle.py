@@ -84,6 +84,7 @@ class NetworkOracle:
     """
 
     name = "network"
+    shrinks_well = True
 
     def __init__(
         self,
@@ -245,7 +246,8 @@ class NetworkOracle:
             self.problem,
             seconds=seconds,
             precision=self.precision,
-            place=self.place,
+            # Programs are written in double precision on the processor.
+            place=self.place if self.place.network.is_double else None,
             solver=self.options.program_solver,
         )
         (answer,) = program.decide([free], meter)

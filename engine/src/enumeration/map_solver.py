@@ -27,7 +27,7 @@ from ..space import FeatureSet
 
 __all__ = ["MapSolver"]
 
-_CUTS = 2_000
+_CUTS = 20
 """Seeds cut away by rules before one is handed out nevertheless."""
 
 
@@ -48,8 +48,7 @@ class MapSolver:
         The universe in the order in which the solver gets to know it, which decides
         which of several seeds comes; ascending by default.
     rules
-        Bounds that every seed has to break: what they decide is explored.  They are
-        enforced as seeds come, one clause for each seed that keeps to one.
+        Bounds that seeds should not keep to, since what they decide is known.
 
     Examples
     --------
@@ -130,11 +129,20 @@ class MapSolver:
         return found
 
     def _solve(self, assumptions: list[int]) -> FeatureSet | None:
-        for _ in range(_CUTS):
-            seed = self._model(assumptions)
-            if seed is None or not any(self._cut(rule, seed) for rule in self._rules):
+        seed = self._model(assumptions)
+        for _ in range(_CUTS if self._rules else 0):
+            if seed is None:
+                return None
+            rule = next((rule for rule in self._rules if rule.entails(seed)), None)
+            if rule is None:
                 return seed
-        return self._model(assumptions)
+            lifted = self._lifted(rule, seed, assumptions)
+            if lifted is not None:
+                return lifted
+            if not self._cut(rule, seed):
+                return seed
+            seed = self._model(assumptions)
+        return seed
 
     def _model(self, assumptions: list[int]) -> FeatureSet | None:
         if self._empty or not self._solver.solve(assumptions=assumptions):
@@ -142,14 +150,25 @@ class MapSolver:
         model = self._solver.get_model()
         return frozenset([i for i, value in zip(self._features, model, strict=False) if value > 0])
 
+    def _lifted(
+        self, rule: LinearRule, seed: FeatureSet, assumptions: list[int]
+    ) -> FeatureSet | None:
+        """Return an unexplored free set that a rule does not decide, near a seed."""
+        for case in range(len(rule.constants)):
+            wanted = rule.lifted(seed, case)
+            if wanted is None or not wanted <= self._variable.keys():
+                continue
+            found = self._model([*assumptions, *(self._variable[i] for i in wanted)])
+            if found is not None:
+                return found
+        return None
+
     def _cut(self, rule: LinearRule, seed: FeatureSet) -> bool:
         """Cut away what a rule decides around a seed; false if it decides nothing more.
 
         One feature is left out of what it decides, so that no maximal decided set, the
         complement of an AXp, is ever cut away.
         """
-        if not rule.entails(seed):
-            return False
         more = rule.widened(seed) & self._variable.keys() - seed
         if not more:
             return False
