@@ -4,7 +4,7 @@ python -m benchmarks.networks --net mnist-net_256x2.onnx --images mnist.npz --ro
     --epsilon 0.05 --strategy witness,dichotomic,swift --out result.json
 
 ``--section NAME`` is one of the tables of ``docs/benchmarks.md``; FILE holds sections by
-name and is written after each record.  ``--resume`` goes on where the same code stopped.
+name and is written after each record.  ``--resume`` goes on where an earlier run stopped.
 
 Times are processor seconds of this process; strategies run one after the other on the same
 problem, each with its own oracle and empty memory.  Sampled proofs are decided again by
@@ -311,7 +311,7 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--redecide", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--resume", action="store_true", help="keep records of the same code")
+    parser.add_argument("--resume", action="store_true", help="keep the records that are there")
     named, _ = parser.parse_known_args(given)
     options = parser.parse_args([*SECTIONS.get(named.section, "").split(), *given])
     if not options.net:

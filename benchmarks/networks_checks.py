@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="per specification or box")
     parser.add_argument("--queries", type=int, default=320)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true", help="keep records of the same code")
+    parser.add_argument("--resume", action="store_true", help="keep the records that are there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     parts = {"agreement": _agreement, "vnnlib": _specifications, "boxes": _boxes}

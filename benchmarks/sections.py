@@ -7,7 +7,7 @@
 
 A file holds sections by name (`benchmarks.machine.merge_result`).  Each says on which
 machine, under which load and on which code its records were made; records of an earlier
-run are kept only if code and settings are the same.
+run are kept only if the settings are the same.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ class Section:
         self._runs: list[dict[str, Any]] = []
         if resume and path is not None and path.exists():
             held = json.loads(path.read_text())["results"].get(name)
-            if held and (held["code"], held["settings"]) == (self._code, self._settings):
+            if held and held["settings"] == self._settings:
                 self.records, self._runs = held["records"], held["runs"]
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._run: dict[str, Any] = {"began": began, **describe_machine(*_PACKAGES), "records": 0}
+        about = describe_machine(*_PACKAGES)
+        self._run: dict[str, Any] = {"code": self._code, "began": began, **about, "records": 0}
         self._runs.append(self._run)
 
     def __enter__(self) -> Section:
@@ -96,7 +97,6 @@ class Section:
         if self.path is None:
             return
         result = {
-            "code": self._code,
             "settings": self._settings,
             "complete": complete,
             "runs": self._runs,
