@@ -304,6 +304,7 @@ def main() -> None:
     parser.add_argument("--snapshots", type=Path)
     parser.add_argument("--part", action="append", choices=list(PARTS))
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--cells", type=int, action="append", help="for exact; all by default")
     parser.add_argument("--after", type=int, default=0, help="images to leave out first")
     parser.add_argument("--short", action="store_true", help="fewer conditions and images")
     told = parser.parse_args()
@@ -331,6 +332,8 @@ def main() -> None:
         told.short,
         first=told.after,
     )
+    if told.cells:
+        bench.cells = tuple(told.cells)
     about = {
         "machine": describe_machine("torch", "onnxruntime"),
         "seed": SEED,
@@ -343,6 +346,8 @@ def main() -> None:
     for name in told.part or [p for p in PARTS if p != "curve" or told.snapshots]:
         began = time.process_time()
         entry = f"{name} after {told.after}" if told.after else name
+        if name == "exact" and told.cells:
+            entry = f"exact {' '.join(str(n) for n in bench.cells)}"
 
         def keep(rows: list[dict[str, object]], entry: str = entry) -> None:
             merge_result(told.out, entry, {**about, "complete": False, "rows": rows})

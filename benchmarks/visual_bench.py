@@ -66,6 +66,8 @@ class Bench:
     short: bool = False
     first: int = 0
     """Images left out before the first."""
+    cells: tuple[int, ...] = (1, 2, 4, 8, 14)
+    """Sizes of the regions of exact questions."""
     keep: Callable[[list[dict[str, object]]], None] = lambda rows: None
     """Told of the rows so far, so that a run that is cut short leaves what it measured."""
     maps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
