@@ -18,7 +18,7 @@ from whyproof.encodings.linear.as_trees import MOST_VALUES, table_tree
 from whyproof.encodings.trees.ensemble import DecisionRule, Tree, TreeEnsemble
 from whyproof.engine.classifier import Classifier
 from whyproof.engine.errors import DataError, MissingExtraError, UnsupportedError
-from whyproof.engine.space import FeatureSpace
+from whyproof.engine.space import Column, FeatureSpace
 
 from .bodies import Body, GateBody, LineBody
 
@@ -96,15 +96,14 @@ def _additive(model: AdditiveModel, space: FeatureSpace) -> Shape:
         column = space.columns[term.column]
         bounds = np.abs([b for b in column.domain.bounds if np.isfinite(b)])
         reach = float(bounds.max(initial=1.0)) if len(bounds) == 2 else _UNBOUNDED
-        low, high = column.domain.bounds
         if term.is_constant and term.missing is None:
             base = base + term.coefficients[0, :, 0]
-        elif _is_line(term):
+        elif _is_line(term) and (not _is_listed(column) or column.domain.nullable):
             coefficients = term.coefficients[0]
             slopes[term.column] = coefficients[:, 1]
             widths[term.column] = reach if len(bounds) == 2 else 1.0
             base = base + coefficients[:, 0] - coefficients[:, 1] * term.center
-        elif column.domain.is_discrete and high - low < MOST_VALUES:
+        elif _is_listed(column):
             trees.append(table_tree(term, column))
         else:
             raise UnsupportedError(
@@ -125,6 +124,12 @@ def _additive(model: AdditiveModel, space: FeatureSpace) -> Shape:
         link=model.link,
     )
     return Shape(ensemble, LineBody(slopes, widths))
+
+
+def _is_listed(column: Column) -> bool:
+    """Tell whether a column has few values: ties among them are told apart one by one."""
+    low, high = column.domain.bounds
+    return column.domain.is_discrete and high - low < MOST_VALUES
 
 
 def _is_line(term: ColumnTerm) -> bool:
