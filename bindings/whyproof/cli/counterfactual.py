@@ -221,8 +221,9 @@ def _image_shape(text: str) -> tuple[int, int]:
 
 
 def _in_words(found: Counterfactuals, request: CounterfactualRequest) -> None:
-    label = found.classes[found.target]
-    target = label if isinstance(label, str) and not label.isdigit() else f"class {label}"
+    from whyproof.plausible.result import class_in_words
+
+    target = class_in_words(found)
     if found.skipped:
         line(f"{counted(len(found.skipped), 'row')} already {target}: skipped.")
     if not len(found):

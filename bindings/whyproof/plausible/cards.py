@@ -21,7 +21,7 @@ from whyproof.report.values import shown
 
 from .backend import Array
 from .repair import Outcome
-from .result import Counterfactuals, GroupMove
+from .result import Counterfactuals, GroupMove, class_in_words
 
 if TYPE_CHECKING:
     import jinja2
@@ -76,8 +76,7 @@ def cards_page(found: Counterfactuals, title: str = "") -> str:
     title
         Heading; made from level and class by default.
     """
-    label = found.classes[found.target]
-    target = label if isinstance(label, str) and not label.isdigit() else f"class {shown(label)}"
+    target = class_in_words(found)
     heading = {
         "local": f"Ways to {target}, one by one",
         "group": f"{found.n_groups} ways to {target}",
@@ -220,6 +219,8 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float) -> str:
+    if value == 0:
+        return "0"
     text = _number(round(value, 3) if abs(value) >= 0.01 else value)
     return text.replace("-", "\u2212") if value < 0 else f"+{text}"
 

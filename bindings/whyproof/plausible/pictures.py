@@ -13,7 +13,7 @@ import numpy as np
 from whyproof.engine.errors import DataError, MissingExtraError
 
 from .density import scores_of
-from .result import Counterfactuals
+from .result import Counterfactuals, class_in_words
 
 if TYPE_CHECKING:
     from .search import PlausibleSearch
@@ -162,7 +162,7 @@ def _colour(found: Counterfactuals, row: int) -> str:
 
 def _title(found: Counterfactuals) -> str:
     what = {"local": "one by one", "group": f"{found.n_groups} groups", "global": "all together"}
-    return f"{len(found)} rows to {found.classes[found.target]}, {what[found.level]}"
+    return f"{len(found)} rows to {class_in_words(found)}, {what[found.level]}"
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:

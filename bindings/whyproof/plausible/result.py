@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from whyproof.engine.errors import MissingExtraError
 from whyproof.engine.space import FeatureSpace
+from whyproof.report.values import shown
 
 from .backend import Array
 from .repair import Outcome
@@ -19,7 +20,7 @@ from .settings import Level
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Counterfactuals", "GroupMove"]
+__all__ = ["Counterfactuals", "GroupMove", "class_in_words"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +251,12 @@ class Counterfactuals:
             return 0
         sizes = np.bincount(self.group, minlength=len(self.shifts))
         return int(np.argsort(-sizes, kind="stable").tolist().index(k))
+
+
+def class_in_words(found: Counterfactuals) -> str:
+    """Return the class to reach as texts name it: a label, or "class 1" for a number."""
+    label = found.classes[found.target]
+    return label if isinstance(label, str) and not label.isdigit() else f"class {shown(label)}"
 
 
 def _pandas() -> Any:  # noqa: ANN401
