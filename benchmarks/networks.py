@@ -45,7 +45,8 @@ from whyproof.engine.region import Region
 
 _FAME = "--kind axp --train --epsilon 0.05 --listed B/MNIST_"
 SECTIONS = {
-    "cxp": "--net mnist-net_256x2.onnx --epsilon 0.03,0.05,0.08,0.1 --redecide 1",
+    "cxp": "--net mnist-net_256x2.onnx --epsilon 0.03,0.05,0.08,0.1",
+    "redecided": "--net mnist-net_256x2.onnx --rows 0,2,6 --epsilon 0.1 --redecide 3",
     "ratios": "--net mnist-net_256x2.onnx --rows 0,1,2,6 --epsilon 0.03,0.05,0.08,0.1 "
     "--strategy witness,dichotomic,swift",
     "deep": "--net mnist-net_256x4.onnx --epsilon 0.05,0.1 --seconds 40",
