@@ -15,7 +15,7 @@ from .clash import check_clash
 from .clauses import change_clauses
 from .document import number
 from .ground import Ground
-from .landscape import Landscape, Reached
+from .landscape import Landscape
 from .model import Test
 from .question import Difference, Rival
 from .refusal import Refused
@@ -71,6 +71,8 @@ class BoxChecker:
         In units of the sums.
     instance
         Where the decision was made.
+    leaves
+        The number of the leaf that it reaches in each tree.
     knowledge
         The constraints.
     is_kept
@@ -87,6 +89,7 @@ class BoxChecker:
         slack: Fraction,
         replay: Callable[[list[float]], bool | None],
         instance: list[float],
+        leaves: Sequence[int],
         knowledge: Knowledge,
         *,
         is_kept: bool,
@@ -94,14 +97,9 @@ class BoxChecker:
         self._land, self._rivals, self._knowledge = landscape, rivals, knowledge
         self._slack, self._replay, self._instance = slack, replay, instance
         # Points with the leaves of the instance have its outcome, which must be no change.
-        sums = landscape.model.sums(instance)
+        sums = landscape.model.sums(leaves)
         self._home = landscape.home(instance)
-        numbers = landscape.model.leaves(instance)
-        self._home_leaves = [[number] for number in numbers]
-        self._home_reached = [
-            next(leaf for leaf in leaves if leaf.number == number)
-            for leaves, number in zip(landscape.trees, numbers, strict=True)
-        ]
+        self._home_leaves = [1 << landscape.place(t, number) for t, number in enumerate(leaves)]
         self._home_settles = is_kept or all(r.surely_not(sums, slack) for r in rivals)
 
     def check(self, proof: object, free: set[int]) -> Boxes:
@@ -132,7 +130,7 @@ class BoxChecker:
         empty = self._empty(proof.get("clashes", []), free)
         used: set[int] = set()
         land = self._land
-        stack = [Ground.around(land, self._home_reached, self._around(free), free)]
+        stack = [Ground.around(land, self._around(free))]
         ends = 0
         for place, step in enumerate(steps):
             if not stack:
@@ -153,9 +151,10 @@ class BoxChecker:
                 raise Refused(f"step {place} of a proof is {step!r}")
             if not all(ground.box) or self._settled(ground):
                 continue
-            if self._home_settles and self._at_home(ground.leaves):
+            # All points of such a box have the leaves of the instance.
+            if self._home_settles and ground.leaves == self._home_leaves:
                 continue
-            if step == 1 and all(len(t) == 1 for t in ground.leaves):
+            if step == 1 and ground.is_single:
                 if self._replay(self._point(ground.box, free)) is False:
                     continue
                 raise Refused(f"box {ends} lies within the slack, and no library settles it")
@@ -220,10 +219,6 @@ class BoxChecker:
         else:
             asked = Test(column, number(test), missing=missing)
         return column, passing(asked, land.cells[column], "float64")
-
-    def _at_home(self, trees: list[list[Reached]]) -> bool:
-        """Tell whether all points of a box have the leaves of the instance."""
-        return [[leaf.number for leaf in t] for t in trees] == self._home_leaves
 
     def _settled(self, ground: Ground) -> bool:
         """Tell whether no rival can be beyond zero, even within the slack."""

@@ -6,6 +6,7 @@ A set of cells is an integer, one bit for each.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from .model import ZERO, Precision, Test, next_above, round_to
 from .refusal import Refused
 
-__all__ = ["Column", "column_cells", "passing"]
+__all__ = ["Column", "column_cells", "passing", "passing_rounded"]
 
 _MOST_CODES = 1_000_000
 
@@ -50,9 +51,19 @@ class Column:
 
 def passing(test: Test, cells: Sequence[float], precision: Precision) -> int:
     """Return the set of cells that pass a test of the model."""
+    rounded = [round_to(value, precision) for value in cells]
+    return passing_rounded(test, rounded)
+
+
+def passing_rounded(test: Test, rounded: Sequence[float]) -> int:
+    """Return the set of cells, rounded and ascending with the missing value last, that pass."""
+    if test.codes is None and not test.zero_missing and rounded:
+        present = len(rounded) - math.isnan(rounded[-1])
+        found = (1 << bisect.bisect_left(rounded, test.below, 0, present)) - 1
+        return found | (1 << present if present < len(rounded) and test.missing else 0)
     found = 0
-    for i, value in enumerate(cells):
-        if test.passes(round_to(value, precision)):
+    for i, value in enumerate(rounded):
+        if test.passes(value):
             found |= 1 << i
     return found
 

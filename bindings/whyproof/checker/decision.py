@@ -65,7 +65,7 @@ class Decision:
             if not column.holds(value):
                 raise Refused(f"column {column.name!r} of the instance is not in its domain")
         self._leaves = model.leaves(self._instance)
-        self._sums = model.sums(self._instance)
+        self._sums = model.sums(self._leaves)
         self._claims = given["claims"]
         self._kept = self._prediction(given["prediction"])
         question = given["question"]
@@ -309,6 +309,7 @@ class Decision:
                     self._slack,
                     self._changed,
                     self._instance,
+                    self._leaves,
                     self._knowledge,
                     is_kept=self._asks_classes,
                 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .cells import passing
+from .cells import passing_rounded
 from .model import Branch, Leaf, Test, TreeModel, round_to
 from .refusal import Refused
 
-__all__ = ["Landscape", "Reached", "reached_within"]
+__all__ = ["Landscape", "Reached"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +39,34 @@ class Landscape:
         Leaves of each tree.
     owners
         Output to which a tree adds, -1 if there are several; `shared` are these trees.
-    testing
-        Trees that test a column.
+    needing
+        By column: sets of cells, with the trees and leaves, as bits, that need one of these.
     """
 
     def __init__(self, model: TreeModel, cells: Sequence[Sequence[float]]) -> None:
         self.model, self.cells = model, cells
         tests: list[dict[Test, int]] = [{} for _ in cells]
+        rounded = [[round_to(value, model.precision) for value in column] for column in cells]
         for tree in model.trees:
             for node in tree:
                 if isinstance(node, Branch) and node.test not in tests[node.test.column]:
-                    made = passing(node.test, cells[node.test.column], model.precision)
+                    made = passing_rounded(node.test, rounded[node.test.column])
                     tests[node.test.column][node.test] = made
         self.whole = [(1 << len(column)) - 1 for column in cells]
         self._tests = tests
         self.trees = [self._leaves(number) for number in range(len(model.trees))]
         self.owners = [_only_output(leaves) for leaves in self.trees]
         self.shared = [tree for tree, owner in enumerate(self.owners) if owner < 0]
-        self.testing: list[list[int]] = [[] for _ in cells]
+        # For each column the cells that leaves need, with the leaves, by tree and as bits.
+        needs: list[dict[int, dict[int, int]]] = [{} for _ in cells]
         for place, leaves in enumerate(self.trees):
-            for column in sorted({column for leaf in leaves for column in leaf.needs}):
-                self.testing[column].append(place)
+            for i, leaf in enumerate(leaves):
+                for column, needed in leaf.needs.items():
+                    bits = needs[column].setdefault(needed, {})
+                    bits[place] = bits.get(place, 0) | 1 << i
+        self.needing = [[(n, list(b.items())) for n, b in found.items()] for found in needs]
+        self._ends: list[dict[int, tuple[int, int]]] = [{} for _ in self.trees]
+        self._places = [{leaf.number: i for i, leaf in enumerate(t)} for t in self.trees]
 
     def home(self, instance: Sequence[float]) -> list[int]:
         """Return a cell of each column that answers every test as the instance does."""
@@ -72,6 +79,23 @@ class Landscape:
                 raise Refused("the instance lies in no cell of the region")
             found.append(alike & -alike)
         return found
+
+    def place(self, tree: int, number: int) -> int:
+        """Return the place of a node among the leaves of a tree."""
+        return self._places[tree][number]
+
+    def members(self, tree: int, reached: int) -> list[Reached]:
+        """Return the leaves of a tree that stand for bits."""
+        return [leaf for i, leaf in enumerate(self.trees[tree]) if reached >> i & 1]
+
+    def ends_of(self, tree: int, reached: int) -> tuple[int, int]:
+        """Return the largest and the smallest value of leaves of a tree with one output."""
+        made = self._ends[tree]
+        if reached not in made:
+            owner = self.owners[tree]
+            values = [leaf.values[owner] for leaf in self.members(tree, reached)]
+            made[reached] = max(values), min(values)
+        return made[reached]
 
     def _leaves(self, number: int) -> list[Reached]:
         tree, found = self.model.trees[number], list[Reached]()
@@ -88,11 +112,6 @@ class Landscape:
                 if kept:
                     pending.append((child, {**needs, column: kept}))
         return found
-
-
-def reached_within(box: Sequence[int], leaves: Sequence[Reached]) -> list[Reached]:
-    """Return the leaves that some point of a box reaches."""
-    return [leaf for leaf in leaves if all(box[c] & m for c, m in leaf.needs.items())]
 
 
 def _only_output(leaves: Sequence[Reached]) -> int:

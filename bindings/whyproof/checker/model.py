@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -199,10 +199,10 @@ class TreeModel:
         """What one unit of the model's scores is in sums: scale times divisor."""
         return self.scale * self.divisor
 
-    def sums(self, point: list[float]) -> list[int]:
-        """Return the exact sums at a point, times `unit`."""
+    def sums(self, leaves: Sequence[int]) -> list[int]:
+        """Return the exact sums where these leaves are reached, times `unit`."""
         total = list(self.start)
-        for terms, at in zip(self._terms, self.leaves(point), strict=True):
+        for terms, at in zip(self._terms, leaves, strict=True):
             for k, value in terms[at]:
                 total[k] += value
         return total
@@ -308,11 +308,14 @@ class TreeModel:
         errors = sorted(self._error(k, unit) for k in range(len(self.base)))
         return sum(errors[-2:], Fraction(0)) + self.zone
 
-    def _ranges(self, k: int) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
-        for tree in self.trees:
-            added = [self.scaled(node.values[k]) for node in tree if isinstance(node, Leaf)]
-            found.append((min(added), max(added)))
+    @cached_property
+    def _ranges(self) -> list[list[tuple[int, int]]]:
+        """Least and largest value of each tree, by output."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.base]
+        for tree in self.added:
+            leaves = [values for values in tree if values]
+            for ranges, values in zip(found, zip(*leaves, strict=True), strict=True):
+                ranges.append((min(values), max(values)))
         return found
 
     def _exact(self) -> bool:
@@ -326,12 +329,12 @@ class TreeModel:
         for k, base in enumerate(self.base):
             largest = max(
                 largest,
-                abs(self.scaled(base)) + sum(max(-a, b, 0) for a, b in self._ranges(k)),
+                abs(self.scaled(base)) + sum(max(-a, b, 0) for a, b in self._ranges[k]),
             )
             common = math.gcd(common, self.scaled(base))
-        for tree in self.trees:
-            for node in tree:
-                common = math.gcd(common, *(self.scaled(v) for v in _values(node)))
+        for tree in self.added:
+            for values in tree:
+                common = math.gcd(common, *values)
         spare = 0 if self.ordered and self.divisor == 1 else 3
         return bool(largest <= common * 2 ** (DIGITS[self.precision] - spare))
 
@@ -339,7 +342,7 @@ class TreeModel:
         low = high = self.scaled(self.base[k]) * (1 if self.ordered else self.divisor)
         size, terms = abs(low), int(low != 0)
         total = self.base_roundings * size
-        for least, most in self._ranges(k):
+        for least, most in self._ranges[k]:
             low, high = low + least, high + most
             largest = max(abs(least), abs(most))
             if not largest:
