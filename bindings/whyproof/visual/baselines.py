@@ -61,21 +61,23 @@ def gradient_attack(
     free = torch.from_numpy(regions)[:, None].to(classifier.device)
     wanted = torch.as_tensor(np.asarray(targets, dtype=np.int64)).to(classifier.device)[:, None]
     current = as_signed(images).to(classifier.device)
-    found, waiting = images.copy(), np.ones(len(images), dtype=np.bool_)
+    found, waiting = images.copy(), np.arange(len(images))
     for _ in range(steps):
         with torch.enable_grad():
             origin = current.detach().requires_grad_()
             likely = functional.log_softmax(classifier.logits((origin + 1) / 2), dim=1)
             (gradient,) = torch.autograd.grad(likely.gather(1, wanted).sum(), origin)
         current = (current + size * _step(gradient * free, norm)).clamp(-1, 1)
-        if change is not None:
-            drawn = rounded(current, images, regions)
-            enough = waiting & (change_within(drawn, images, regions) >= change)
-            found[enough] = drawn[enough]
-            waiting &= ~enough
-            if not waiting.any():
-                return found
-    found[waiting] = rounded(current, images, regions)[waiting]
+        if change is None:
+            continue
+        found[waiting] = rounded(current, images[waiting], regions[waiting])
+        made = change_within(found[waiting], images[waiting], regions[waiting])
+        left = made < change[waiting]
+        waiting, keep = waiting[left], torch.from_numpy(left).to(classifier.device)
+        current, free, wanted = current[keep], free[keep], wanted[keep]
+        if not len(waiting):
+            return found
+    found[waiting] = rounded(current, images[waiting], regions[waiting])
     return found
 
 
