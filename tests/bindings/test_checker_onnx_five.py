@@ -58,7 +58,7 @@ def test_the_checker_reads_it_as_it_runs() -> None:
             float(draw.choice([0.0, 2.0, 5.0, 7.0, 40.0])),
             float(draw.choice([2.4, 2.5, 2.6, np.nan])),
         ]
-        sums = model.sums(point)
+        sums = model.sums(model.leaves(point))
         assert predict(point) == max(range(3), key=lambda k: (sums[k], -k))
 
 
@@ -77,7 +77,7 @@ def test_a_regressor_of_one_target() -> None:
     payload = five(argmax=False, n_targets=1, leaf_targetids=[0] * 6, aggregate_function=0)
     model = read_model(payload, ["a", "b", "c"], 0, None)
     assert (model.rule, model.divisor) == ("value", 2)
-    assert model.sums([1.0, 2.0, 3.0]) == [model.unit * 3.5 / 2]
+    assert model.sums(model.leaves([1.0, 2.0, 3.0])) == [model.unit * 3.5 / 2]
 
 
 @pytest.mark.parametrize(
