@@ -23,8 +23,7 @@ def answer(cp: Any, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401  #
         The module ``ortools.sat.python.cp_model``.
     asked
         Keys ``low``, ``high`` (bounds), ``rows`` (columns, factors, least and greatest sum,
-        `None` for no limit), ``costs``, ``start`` (values to start from), ``seconds`` (`None`
-        for no limit).
+        `None` for no limit), ``costs``, ``seconds`` (`None` for no limit).
     """
     model = cp.CpModel()
     variables = [
@@ -45,8 +44,6 @@ def answer(cp: Any, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401  #
             [variables[i] for i in priced], [asked["costs"][i] for i in priced]
         )
     )
-    for variable, value in zip(variables, asked["start"], strict=False):
-        model.add_hint(variable, value)
     solver = cp.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.linearization_level = 2

@@ -120,7 +120,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(cpsat, "check_cpsat", lambda: None)
     monkeypatch.setattr(solvers, "check_cpsat", lambda: None)
-    monkeypatch.setattr(cpsat.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return sent
 
 
@@ -160,10 +160,10 @@ def test_continuous_variables_move_in_steps_and_the_bound_says_what_that_loses(
 
 def test_first_variables_count_as_whole_when_asked(stand_in: list[dict[str, Any]]) -> None:
     made = program([1.0], [({0: 2.0}, 1.0, math.inf)], [1.0], [False])
-    found = solve_with_cpsat(made, start=np.array([1.0]), whole=1)
+    found = solve_with_cpsat(made, whole=1)
     assert found.values is not None
     assert found.values.tolist() == [1.0]
-    assert stand_in[0]["start"] == [1]
+    assert stand_in[0]["high"] == [1]
     none = solve_with_cpsat(program([1.0], [({0: 1.0}, 2.0, 3.0)], [1.0], [True]))
     assert (none.values, none.bound, none.proved) == (None, math.inf, True)
 
@@ -184,14 +184,14 @@ def test_a_worker_that_fails_is_an_error_and_one_that_hangs_is_unknown(
         del options
         return subprocess.CompletedProcess(command, 1, "", "ImportError: no ortools\n")
 
-    monkeypatch.setattr(cpsat.subprocess, "run", fails)
+    monkeypatch.setattr(subprocess, "run", fails)
     with pytest.raises(WhyproofError, match="CP-SAT ended with code 1: ImportError"):
         solve_with_cpsat(made)
 
     def hangs(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
-    monkeypatch.setattr(cpsat.subprocess, "run", hangs)
+    monkeypatch.setattr(subprocess, "run", hangs)
     found = solve_with_cpsat(made, 0.1)
     assert (found.values, found.proved) == (None, False)
 
@@ -213,9 +213,6 @@ class Model:
 
     def minimize(self, costs: Any) -> None:
         self.made.append(("costs", costs))
-
-    def add_hint(self, variable: Any, value: int) -> None:
-        self.made.append(("hint", variable, value))
 
 
 class Sum:
@@ -256,14 +253,13 @@ def test_the_worker_poses_every_part() -> None:
         "high": [1, 2],
         "rows": [[[0, 1], [1, 1], 1, 2], [[0], [1], 0, None], [[1], [1], None, 2]],
         "costs": [0, 3],
-        "start": [1],
         "seconds": 5.0,
     }
     said = cpsat_worker.answer(cp, asked)
     assert said == {"none": False, "proved": True, "bound": 2.0, "branches": 7, "values": [0, 1]}
     (made,) = models
     kinds = [row[0] if isinstance(row[0], str) else "row" for row in made.made]
-    assert kinds == ["row", ">=", "<=", "costs", "hint"]
+    assert kinds == ["row", ">=", "<=", "costs"]
     assert (chosen.num_workers, chosen.max_time_in_seconds) == (1, 5.0)
 
 
@@ -273,8 +269,8 @@ def test_cpsat_takes_over_when_highs_is_not_done(monkeypatch: pytest.MonkeyPatch
     def unfinished(*_: object, **__: object) -> solvers.Outcome:
         return solvers.Outcome(np.array([1.0]), 0.25, False, 3)
 
-    def finishes(given: object, seconds: float, start: object, *, whole: int) -> CpSatSolution:
-        seen.extend([given, seconds, start, whole])
+    def finishes(given: object, seconds: float, *, whole: int) -> CpSatSolution:
+        seen.extend([given, seconds, whole])
         return CpSatSolution(np.array([0.0]), 0.5, 0.5, True, 4)
 
     monkeypatch.setattr(solvers, "_by_highs", unfinished)
@@ -283,7 +279,7 @@ def test_cpsat_takes_over_when_highs_is_not_done(monkeypatch: pytest.MonkeyPatch
     found = solvers.solve(made, "cpsat", seconds=10.0, whole=1)
     assert (found.bound, found.finished, found.nodes) == (0.5, True, 7)
     assert seen[0] is made
-    assert np.array_equal(np.asarray(seen[2]), [1.0])
+    assert seen[2] == 1
     late = solvers.solve(made, "cpsat", seconds=0.0)
     assert not late.finished
 

@@ -2,8 +2,8 @@
 
 HiGHS is always there, and best on most programs, which end at the root.  CP-SAT learns clauses
 and closes the hard forests on which linear relaxations stay weak; it takes over from HiGHS
-after `PATIENCE` seconds, with the best point as its start, because its process takes about a
-second to begin.  Gurobi is asked alone.
+after `PATIENCE` seconds, because its process takes about a second to begin.  Gurobi is asked
+alone.
 """
 
 from __future__ import annotations
@@ -128,8 +128,7 @@ def solve(
     left = seconds - (time.monotonic() - began)
     if first.finished or left <= 0:
         return first
-    begun = start if first.values is None else first.values
-    answer = solve_with_cpsat(program, left, begun, whole=whole)
+    answer = solve_with_cpsat(program, left, whole=whole)
     values = first.values if answer.values is None else answer.values
     bound = max(first.bound, answer.bound)
     return Outcome(values, bound, answer.proved, first.nodes + answer.branches)
