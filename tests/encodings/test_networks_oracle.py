@@ -26,6 +26,7 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from whyproof.encodings.networks import contrastive  # noqa: E402
+from whyproof.encodings.networks import oracle as oracle_module  # noqa: E402
 from whyproof.encodings.networks.attack import AttackOptions  # noqa: E402
 from whyproof.encodings.networks.contrastive import Grade, SharedTree, grade  # noqa: E402
 from whyproof.encodings.networks.milp import MilpOracle, confirm_answer  # noqa: E402
@@ -250,6 +251,25 @@ def test_attacks_shrink_to_sets_that_no_attack_can_shorten() -> None:
     small = shrink(oracle, witness)
     assert small.moved <= witness.moved
     problem.replay(small.point, small.moved)
+
+
+def test_rows_attacked_in_parts_are_those_attacked_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = problem_of(0, 5, 0.6)
+    sets = subsets(5)
+    oracle = NetworkOracle(problem)
+    masks = oracle.place.mask(sets)
+    aim = torch.arange(len(sets)) % 2
+    options = AttackOptions(steps=10)
+    together = oracle.attack(masks, options, aim=aim)
+    monkeypatch.setattr(oracle_module, "_CACHED", 1)
+    monkeypatch.setattr(oracle_module, "_FEW_ROWS", 3)
+    apart = oracle.attack(masks, options, aim=aim)
+    assert [a is None for a in together] == [b is None for b in apart]
+    for free, witness in zip(sets, apart, strict=True):
+        if witness is not None:
+            problem.replay(witness.point, free)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -62,6 +62,9 @@ _CHEAP = 600_000
 _SPARE = 10
 """One in so many of the other features is offered to a proof that is widened."""
 
+_CACHED, _FEW_ROWS = 4_000_000, 16
+"""Numbers of all steps that are attacked together, and rows at least."""
+
 _FEW = 200
 """Free columns up to which a mixed-integer program is small."""
 
@@ -325,8 +328,17 @@ class NetworkOracle:
         self.tally.rounds += 1
         inputs = self.place.box(play, free)
         start = None if warm is None else self.place.deviation(play, warm.point)
+        # Rows that do not fit the cache together cost several times as much.
+        wide = sum(step.size for step in play.network.steps)
+        rows_at_once = max(_FEW_ROWS, _CACHED // wide)
+        parts: list[tuple[Tensor, Tensor]] = []
         with _threads(self.options.threads):
-            found, deviations = attack(play.network, inputs, self.place.target, options, start, aim)
+            for begin in range(0, len(free), rows_at_once):
+                part = slice(begin, begin + rows_at_once)
+                own = None if aim is None else aim[part]
+                sets, goal = inputs.take(part), self.place.target
+                parts.append(attack(play.network, sets, goal, options, start, own))
+        found, deviations = (torch.cat(side) for side in zip(*parts, strict=True))
         rows = found.nonzero().ravel().tolist()
         results: list[Counterexample | None] = [None] * len(free)
         if rows:
