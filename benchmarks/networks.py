@@ -49,7 +49,7 @@ SECTIONS = {
     "redecided": "--net mnist-net_256x2.onnx --rows 0,2,6 --epsilon 0.1 --redecide 3",
     "ratios": "--net mnist-net_256x2.onnx --rows 0,1,2,6 --epsilon 0.03,0.05,0.08,0.1 "
     "--strategy witness,dichotomic,swift",
-    "deep": "--net mnist-net_256x4.onnx --epsilon 0.05,0.1 --seconds 40",
+    "deep": "--net mnist-net_256x4.onnx --rows 2,7,9 --epsilon 0.1,0.05 --seconds 40",
     "wide": "--net mnist_convSmallRELU__Point.onnx Convnet_maxpool.onnx "
     "verix_mnist-10x2.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 --epsilon 0.05",
     "wider": "--net mnist_convSmallRELU__Point.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 "
