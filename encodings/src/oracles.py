@@ -6,19 +6,15 @@ instances; what depends on the instance is made for each problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from whyproof.engine.classifier import Classifier
 from whyproof.engine.errors import InputError, MissingExtraError, UnsupportedError
 from whyproof.engine.names import did_you_mean
 from whyproof.engine.oracle import Oracle
 from whyproof.engine.problem import ExplanationProblem
-from whyproof.engine.space import FeatureSpace, Points
+from whyproof.engine.space import FeatureSpace
 
 from .circuits.asp import CircuitAspOracle
 from .circuits.circuit import Circuit
@@ -31,7 +27,7 @@ from .graphs.graph import DecisionGraph
 from .graphs.oracle import GraphOracle, graph_cells
 from .graphs.single_tree import SingleTreeOracle
 from .linear.additive import AdditiveModel
-from .linear.as_trees import additive_as_trees
+from .linear.as_trees import additive_as_trees, as_tree_problem
 from .linear.constrained import ConstrainedAdditive
 from .linear.oracle import AdditiveOracle
 from .linear.pieces import Pieces
@@ -197,35 +193,9 @@ def _as_trees(structure: AdditiveModel, space: FeatureSpace, encoding: str) -> O
     make = tree_oracles(ensemble, space, encoding)
 
     def oracle(problem: ExplanationProblem) -> Oracle:
-        return make(replace(problem, classifier=_Restructured(problem.classifier, ensemble)))
+        return make(as_tree_problem(problem, ensemble))
 
     return oracle
-
-
-@dataclass(frozen=True)
-class _Restructured:
-    """A model that runs as it did, with another structure for encoders."""
-
-    model: Classifier
-    structure: object
-
-    @property
-    def n_columns(self) -> int:
-        return self.model.n_columns
-
-    @property
-    def classes(self) -> tuple[Hashable, ...]:
-        return self.model.classes
-
-    @property
-    def fingerprint(self) -> str:
-        return self.model.fingerprint
-
-    def predict(self, points: Points) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
-        return self.model.predict(points)
-
-    def scores(self, points: Points) -> npt.NDArray[np.float64]:
-        return self.model.scores(points)
 
 
 def _network_program(problem: ExplanationProblem) -> Oracle:

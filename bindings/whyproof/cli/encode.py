@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from whyproof.engine.errors import DataError, InputError
-from whyproof.engine.names import did_you_mean
 
 from .failures import ANSWERED
 from .output import json_line, line
@@ -16,28 +15,14 @@ __all__ = ["encode_command"]
 
 def encode_command(request: Request, row: int, to: str, out: Path, *, as_json: bool) -> int:
     """Write one row's problem."""
-    from whyproof.encodings.circuits.circuit import Circuit
-    from whyproof.encodings.circuits.exchange import circuit_text
-    from whyproof.encodings.graphs.graph import DecisionGraph
-    from whyproof.encodings.trees.ensemble import TreeEnsemble
-    from whyproof.encodings.trees.exchange import FORMATS, exchange_text
-    from whyproof.engine.errors import UnsupportedError
+    from whyproof.encodings.exchange import check_format, problem_text
 
-    if to not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InputError(f"no format {to!r}{did_you_mean(to, list(FORMATS))}; known are {known}")
+    check_format(to)
     if out in (request.model, request.data):
         raise InputError(f"--out {out} would overwrite what is read; name another file")
     subject = request.open()
-    structure = subject.model.structure
-    if not isinstance(structure, TreeEnsemble | Circuit | DecisionGraph):
-        raise UnsupportedError(
-            f"{request.model} is no tree, ensemble of trees, graph, binarised network or set of "
-            "rules; encode writes no other models"
-        )
     problem = subject.explainer.problem(subject.instance(row))
-    write = exchange_text if isinstance(structure, TreeEnsemble) else circuit_text
-    text = write(problem, to)
+    text = problem_text(problem, to)
     draft = out.with_name(f"{out.name}.part")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from whyproof.encodings.drat import dimacs
+from whyproof.encodings.program_text import refuse_constraints
 from whyproof.engine.errors import InputError
 from whyproof.engine.problem import ExplanationProblem
 
@@ -34,6 +35,7 @@ def circuit_text(problem: ExplanationProblem, to: str) -> str:
     InputError
         If there is no such format.
     """
+    refuse_constraints(problem.constraints)
     if to not in CIRCUIT_FORMATS:
         known = ", ".join(CIRCUIT_FORMATS)
         raise InputError(f"{to} does not write rules or gates; known are {known}")

@@ -9,18 +9,22 @@ solvers.  Leaf values are rounded once; `slack` accounts for it and for the mode
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.trees.ensemble import Tree, TreeEnsemble
+from whyproof.engine.classifier import Classifier, Predictions
 from whyproof.engine.domain import Domain
 from whyproof.engine.errors import UnsupportedError
-from whyproof.engine.space import Column, FeatureSpace
+from whyproof.engine.problem import ExplanationProblem
+from whyproof.engine.space import Column, FeatureSpace, Points
 
 from .additive import AdditiveModel, ColumnTerm
 
-__all__ = ["MOST_VALUES", "additive_as_trees", "table_tree"]
+__all__ = ["MOST_VALUES", "additive_as_trees", "as_tree_problem", "table_tree"]
 
 MOST_VALUES = 256
 """Most values of a column."""
@@ -72,6 +76,51 @@ def additive_as_trees(model: AdditiveModel, space: FeatureSpace) -> TreeEnsemble
         slack=2 * (model.rounding + 8 * 2.0**-52) * sizes,
         link=model.link,
     )
+
+
+def as_tree_problem(
+    problem: ExplanationProblem, ensemble: TreeEnsemble | None = None
+) -> ExplanationProblem:
+    """Return the same question about an additive model as one about trees.
+
+    Parameters
+    ----------
+    problem
+        Its classifier's `structure` is an `AdditiveModel`.
+    ensemble
+        From `additive_as_trees`, to share between instances; made here if not given.
+    """
+    model = problem.classifier.structure
+    if not isinstance(model, AdditiveModel):
+        raise UnsupportedError("only additive models are trees with one column each")
+    made = ensemble or additive_as_trees(model, problem.space)
+    return replace(problem, classifier=_Restructured(problem.classifier, made))
+
+
+@dataclass(frozen=True)
+class _Restructured:
+    """A model that runs as it did, with another structure for encoders."""
+
+    model: Classifier
+    structure: object
+
+    @property
+    def n_columns(self) -> int:
+        return self.model.n_columns
+
+    @property
+    def classes(self) -> tuple[Hashable, ...]:
+        return self.model.classes
+
+    @property
+    def fingerprint(self) -> str:
+        return self.model.fingerprint
+
+    def predict(self, points: Points) -> Predictions:
+        return self.model.predict(points)
+
+    def scores(self, points: Points) -> npt.NDArray[np.float64]:
+        return self.model.scores(points)
 
 
 def table_tree(term: ColumnTerm, column: Column) -> Tree:

@@ -28,7 +28,7 @@ from whyproof.engine.space import FeatureSet, Points
 
 from .columns import FreeColumn, few_values, free_column
 from .model import NeighbourModel
-from .program import Nearest, nearest_rows, solve
+from .program import Nearest, NeighbourProgram, nearest_rows, solve
 
 __all__ = ["NeighbourOracle"]
 
@@ -106,6 +106,21 @@ class NeighbourOracle:
         """Decide each free set."""
         return [self._decide(free & self.relevant, meter) for free in free_sets]
 
+    def program_of(self, free: FeatureSet) -> tuple[NeighbourProgram, list[FreeColumn]]:
+        """Return the program over all training rows while some features are free, to write it."""
+        owner = self.problem.space.owner
+        columns = [c for c in self._varied if int(owner[c]) in free]
+        start = self._start(columns)
+        frees = [self._column(c) for c in columns]
+        rows = nearest_rows(start, frees, self.model.votes)
+        votes, labels = self.model.votes, self.model.labels
+        return NeighbourProgram(start, frees, rows, votes, labels, self._leads), frees
+
+    def _start(self, columns: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Return what the columns that are not free add to the distance of each row."""
+        fixed = (self._fixed[c] for c in self._varied if c not in columns)
+        return np.asarray(sum(fixed, np.zeros(len(self.model.training))))
+
     def _check_bounds(self) -> None:
         space = self.problem.space
         for c in self._varied:
@@ -132,11 +147,7 @@ class NeighbourOracle:
         found = self._attack(columns) if self.shortcuts else None
         if found is not None:
             return found
-        start = sum(
-            (self._fixed[c] for c in self._varied if c not in columns),
-            np.zeros(len(self.model.training)),
-        )
-        start = np.asarray(start)
+        start = self._start(columns)
         frees = [self._column(c) for c in columns]
         rows = nearest_rows(start, frees, self.model.votes)
         leads = self._leads

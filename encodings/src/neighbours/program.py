@@ -17,9 +17,11 @@ import highspy
 import numpy as np
 import numpy.typing as npt
 
+from whyproof.encodings.program_text import LinearProgram
+
 from .columns import FreeColumn
 
-__all__ = ["Nearest", "Sought", "nearest_rows", "solve"]
+__all__ = ["Nearest", "NeighbourProgram", "Sought", "nearest_rows", "solve"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -119,11 +121,13 @@ def solve(
     seconds
         Time limit.
     """
-    program = _Program(start, columns, rows, votes, labels, leads)
+    program = NeighbourProgram(start, columns, rows, votes, labels, leads)
     return program.run(seconds)
 
 
-class _Program:
+class NeighbourProgram:
+    """The program of `solve`, to solve or to write; parameters as there."""
+
     def __init__(
         self,
         start: Floats,
@@ -134,32 +138,33 @@ class _Program:
         leads: Sequence[Sequence[tuple[int, int, int]]],
     ) -> None:
         self._columns = columns
-        self._lower: list[float] = []
-        self._upper: list[float] = []
-        self._whole: list[bool] = []
-        self._rows: list[tuple[dict[int, float], float, float]] = []
+        self.program = LinearProgram()
         kept = np.concatenate([rows.maybe, rows.surely])
         self._first = [self._free(column) for column in columns]
-        chosen = [self._add(0.0, 1.0, whole=True) for _ in rows.maybe]
-        chosen += [self._add(1.0, 1.0) for _ in rows.surely]
+        add = self.program.add
+        chosen = [add(f"row{i}_votes", 0.0, 1.0, whole=True) for i in rows.maybe.tolist()]
+        chosen += [add(f"row{i}_votes", 1.0, 1.0) for i in rows.surely.tolist()]
         self._row(dict.fromkeys(chosen, 1.0), votes, votes)
         self._distances(start, kept, chosen)
         self._votes(labels[kept], chosen, votes, leads)
 
     def _free(self, column: FreeColumn) -> int:
-        first = len(self._lower)
+        add, name = self.program.add, f"x{column.column}"
+        first = len(self.program.names)
         if len(column.values):
-            options = [self._add(0.0, 1.0, whole=True) for _ in column.values]
+            options = [
+                add(f"{name}_value{k}", 0.0, 1.0, whole=True) for k in range(len(column.values))
+            ]
             self._row(dict.fromkeys(options, 1.0), 1.0, 1.0)
             return first
-        parts = [self._add(0.0, 1.0) for _ in range(column.n_variables)]
-        for part, after in itertools.pairwise(parts):
-            full = self._add(0.0, 1.0, whole=True)
+        parts = [add(f"{name}_part{k}", 0.0, 1.0) for k in range(column.n_variables)]
+        for k, (part, after) in enumerate(itertools.pairwise(parts)):
+            full = add(f"{name}_full{k}", 0.0, 1.0, whole=True)
             self._row({part: 1.0, full: -1.0}, 0.0, math.inf)
             self._row({after: 1.0, full: -1.0}, -math.inf, 0.0)
         if column.whole:
             steps = np.diff(column.edges).tolist()
-            value = self._add(float(column.edges[0]), float(column.edges[-1]), whole=True)
+            value = add(name, float(column.edges[0]), float(column.edges[-1]), whole=True)
             terms = {**dict(zip(parts, steps, strict=True)), value: -1.0}
             self._row(terms, -float(column.edges[0]), -float(column.edges[0]))
         return first
@@ -180,8 +185,9 @@ class _Program:
             )
             low, high = low + path.min(axis=0), high + path.max(axis=0)
         size = max(float(np.abs(low).max()), float(np.abs(high).max()), 1e-300)
-        radius = self._add(float(low.min()) / size, float(high.max()) / size)
-        self._gap = self._add(-ROOM, ENOUGH)
+        radius = self.program.add("radius", float(low.min()) / size, float(high.max()) / size)
+        self._gap = self.program.add("gap", -ROOM, ENOUGH)
+        self.program.costs[self._gap] = 1.0
         for i, pick in enumerate(chosen):
             terms = {radius: -1.0}
             for first, gain in zip(self._first, gains, strict=True):
@@ -201,7 +207,7 @@ class _Program:
         votes: int,
         leads: Sequence[Sequence[tuple[int, int, int]]],
     ) -> None:
-        switches = [self._add(0.0, 1.0, whole=True) for _ in leads]
+        switches = [self.program.add(f"change{k}", 0.0, 1.0, whole=True) for k in range(len(leads))]
         self._row(dict.fromkeys(switches, 1.0), 1.0, math.inf)
         for switch, needed in zip(switches, leads, strict=True):
             for ahead, rival, least in needed:
@@ -213,39 +219,15 @@ class _Program:
                 room = float(votes + least)
                 self._row({**terms, switch: -room}, least - room, math.inf)
 
-    def _add(self, lower: float, upper: float, *, whole: bool = False) -> int:
-        self._lower.append(lower)
-        self._upper.append(upper)
-        self._whole.append(whole)
-        return len(self._lower) - 1
-
     def _row(self, terms: dict[int, float], lower: float, upper: float) -> None:
-        self._rows.append((terms, lower, upper))
+        self.program.rows.append((terms, lower, upper))
 
     def run(self, seconds: float) -> Sought:
-        highs = highspy.Highs()
-        highs.HandleKeyboardInterrupt = True
-        highs.setOptionValue("output_flag", False)
-        highs.setOptionValue("threads", 1)
+        """Solve it within a time limit."""
+        highs = self.program.built()
         highs.setOptionValue("mip_rel_gap", 0.0)
         if math.isfinite(seconds):
             highs.setOptionValue("time_limit", max(seconds, 0.01))
-        n = len(self._lower)
-        highs.addVars(n, np.array(self._lower), np.array(self._upper))
-        kinds = np.array(self._whole, dtype=np.uint8) * np.uint8(int(highspy.HighsVarType.kInteger))
-        highs.changeColsIntegrality(n, np.arange(n, dtype=np.int32), kinds)
-        highs.changeColCost(self._gap, 1.0)
-        highs.changeObjectiveSense(highspy.ObjSense.kMaximize)
-        starts = np.cumsum([0, *(len(terms) for terms, _, _ in self._rows)])[:-1]
-        highs.addRows(
-            len(self._rows),
-            np.array([low for _, low, _ in self._rows]),
-            np.array([high for _, _, high in self._rows]),
-            sum(len(terms) for terms, _, _ in self._rows),
-            starts.astype(np.int32),
-            np.array([v for terms, _, _ in self._rows for v in terms], dtype=np.int32),
-            np.array([f for terms, _, _ in self._rows for f in terms.values()]),
-        )
         highs.run()
         status, info = highs.getModelStatus(), highs.getInfo()
         if status == highspy.HighsModelStatus.kInfeasible:

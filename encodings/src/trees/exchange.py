@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from whyproof.encodings.drat import dimacs
+from whyproof.encodings.program_text import refuse_constraints
 from whyproof.engine.errors import InputError, UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 
@@ -52,6 +53,7 @@ def exchange_text(problem: ExplanationProblem, to: str) -> str:
     UnsupportedError
         If the format cannot say it; the message says what can.
     """
+    refuse_constraints(problem.constraints)
     if to not in FORMATS:
         raise InputError(f"no format {to!r}; known are {', '.join(FORMATS)}")
     return FORMATS[to](problem)
