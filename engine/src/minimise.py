@@ -12,7 +12,7 @@ from .explanation import Explanation, Kind, SearchStatistics
 from .facts import Facts
 from .minimal import STRATEGIES, MinimalSet, Strategy, Verdict, WeakExplanation
 from .names import did_you_mean
-from .oracle import Counted, Oracle, Recall, focused, relevant
+from .oracle import Counted, Oracle, Recall, fewest_changes, focused, relevant
 from .problem import ExplanationProblem
 from .replay import Replay
 from .selection import arranged, known_features
@@ -108,7 +108,8 @@ def minimise(
         if start.holds is False:
             return None
         if start.holds is None:
-            found = MinimalSet(whole, start, {}, whole)
+            known = fewest_changes(oracle, whole, meter) if kind is Kind.CXP else 0
+            found = MinimalSet(whole, start, {}, whole, known)
         else:
             found = shrink(predicate, start, arranged(start.support, order))
     statistics = SearchStatistics(

@@ -29,6 +29,7 @@ __all__ = [
     "OracleCounts",
     "Recall",
     "Replayed",
+    "fewest_changes",
     "focused",
     "lanes",
     "linear_rules",
@@ -95,6 +96,21 @@ def relevant(oracle: Oracle, features: FeatureSet) -> FeatureSet:
             return features & cast("FeatureSet", known)
         inner = getattr(inner, "inner", None)
     return features
+
+
+def fewest_changes(oracle: Oracle, members: FeatureSet, meter: Meter) -> int:
+    """Return how many of some features have to change at least for the decision to change.
+
+    An oracle that can bound this without deciding the set has a method `fewest_changes` with
+    the same parameters; wrappers are looked through, and without one it is 0.
+    """
+    inner: object = oracle
+    while inner is not None:
+        known: object = getattr(inner, "fewest_changes", None)
+        if callable(known):
+            return int(cast("int", known(members, meter)))
+        inner = getattr(inner, "inner", None)
+    return 0
 
 
 def linear_rules(oracle: Oracle) -> Sequence[LinearRule]:

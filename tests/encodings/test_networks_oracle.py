@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from whyproof.encodings.networks.classifier import NetworkClassifier
 from whyproof.encodings.networks.spaces import flat_space, image_space
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown
+from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.enumerate import enumerate_explanations
 from whyproof.engine.errors import DataError, UnsupportedError
@@ -341,6 +341,30 @@ def test_single_precision_never_contradicts_the_program(seed: int) -> None:
             check(problem, free, answer)
             decided += 1
     assert decided > len(truth) / 2
+
+
+def test_an_undecided_region_is_graded() -> None:
+    graded = 0
+    for seed in range(4):
+        problem = problem_of(seed, 5, 0.3)
+        truth = by_milp(problem)
+        changing = [len(s) for s, changes in truth.items() if changes]
+        oracle = NetworkOracle(problem)
+        found = oracle.fewest_changes(problem.universe, Meter())
+        assert found <= min(changing, default=len(problem.universe))
+        graded += found > 1
+
+        class Unsure:
+            name = "unsure"
+            inner = oracle
+
+            def decide(self, free_sets: list[frozenset[int]], meter: Meter) -> list[Answer]:
+                return [Unknown(UnknownReason.TIME)] * len(free_sets)
+
+        answer = minimise(problem, Unsure(), Kind.CXP)
+        assert answer is not None and answer.status is Status.UNKNOWN
+        assert answer.at_least == found
+    assert graded
 
 
 def test_grades_stand_in_for_trees_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:

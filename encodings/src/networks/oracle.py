@@ -459,6 +459,16 @@ class NetworkOracle:
             return self._entailed(candidates, result.margin)
         return _unknown(result)
 
+    def fewest_changes(self, members: FeatureSet, meter: Meter) -> int:
+        """Return how many members every counterexample moves at least, as far as shown."""
+        from .contrastive import grade
+
+        chosen = members & self._movable
+        seconds = min(self.options.tree_seconds, meter.remaining)
+        if not chosen or seconds <= 0 or not self.problem.region.is_box:
+            return 0
+        return grade(self, chosen, seconds).at_least
+
     def budgets(
         self, free: FeatureSet, candidates: FeatureSet, sizes: Sequence[int]
     ) -> tuple[Play, Budget]:
