@@ -11,7 +11,8 @@ choice, last mile and exact repair, without training.
 
 The file is written after each line and a second call goes on where the first one ended:
 lines that are there are not measured again, unless the code has changed since, which
-throws all of them away, so that a file never mixes two states of the code.  Tables are
+throws all of them away, so that a file never mixes two states of the code; parts measured
+into files of their own are joined by ``--join FILE ...`` under the same condition.  Tables are
 made by ``python -m benchmarks.plausible_table FILE.json``.
 """
 
@@ -103,8 +104,17 @@ class Record:
         """Measure a line that is not there yet, show and write it."""
         if key in self.lines:
             return
-        self.lines[key] = {"key": key, **measure()}
+        self.lines[key] = {"key": key, "load": describe_machine()["load"], **measure()}
         say(self.lines[key])
+        self.write()
+
+    def join(self, other: Record) -> None:
+        """Add the lines of another file; of two of the same key the one that is here stays."""
+        self.lines = {**other.lines, **self.lines}
+        self.write()
+
+    def write(self) -> None:
+        """Write all lines and their means."""
         runs = list(self.lines.values())
         result: Line = {
             "machine": describe_machine("torch", "scikit-learn", "onnxruntime"),
@@ -132,9 +142,12 @@ def main() -> None:
     parser.add_argument("--aim", default="0.4,0.5,0.6,0.8", help="also aim at these quantiles")
     parser.add_argument("--growth", default="", help="numbers of rows of the growth run")
     parser.add_argument("--reference-steps", type=int, default=0, help="steps of the reference")
+    parser.add_argument("--join", type=Path, nargs="*", default=(), help="files of the same code")
     options = parser.parse_args()
     torch.set_num_threads(1)
     record = Record.open(options.out)
+    for path in options.join:
+        record.join(Record.open(path))
     for dataset in options.dataset.split(","):
         if dataset not in DATASETS:
             parser.error(f"no dataset {dataset!r}; known are {', '.join(DATASETS)}")
@@ -453,7 +466,7 @@ def means(runs: list[Line]) -> list[Line]:
         ]
         line: Line = dict(zip(("dataset", "model", "method", "level"), key, strict=True))
         line["folds"] = len(mine)
-        line["cpu_s"] = round(float(np.mean([r["cpu_s"] for r in mine])), 2)
+        line["cpu_s"] = round(float(np.mean([float(str(r["cpu_s"])) for r in mine])), 2)
         for stage in ("relaxed", "proposed"):
             parts: list[dict[str, float]] = [r[stage] for r in mine]  # type: ignore[misc]
             line[stage] = {

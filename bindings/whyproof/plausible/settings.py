@@ -132,7 +132,7 @@ class Settings:
         """Return the preset for one shift for all, with or without magnitudes."""
         return cls(
             _SHARED,
-            steps=250,
+            steps=200,
             rate=0.02,
             magnitudes=magnitudes,
             saturation=1.0,
