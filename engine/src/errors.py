@@ -55,6 +55,8 @@ class MissingExtraError(WhyproofError, ImportError):
         Name of the Whyproof extra that installs it.
     purpose
         What it is needed for, to complete "... is needed to".
+    source
+        What to give to pip as well, for a package that no index has.
 
     Examples
     --------
@@ -62,12 +64,11 @@ class MissingExtraError(WhyproofError, ImportError):
     "torch is needed to run networks; install it with: pip install 'whyproof[neural]'"
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, extra: str, purpose: str, source: str = "") -> None:
         self.package = package
         self.extra = extra
-        super().__init__(
-            f"{package} is needed to {purpose}; install it with: pip install 'whyproof[{extra}]'"
-        )
+        what = f"'whyproof[{extra}]'" + (f" {source}" if source else "")
+        super().__init__(f"{package} is needed to {purpose}; install it with: pip install {what}")
 
 
 class ReplayError(WhyproofError, RuntimeError):

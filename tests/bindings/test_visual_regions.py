@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,7 +151,70 @@ def test_regions_by_words() -> None:
 
 
 def test_segmenters_without_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not downloaded"):
+    with pytest.raises(ModelError, match=r"no sam2\.1_hiera_small\.pt .* not downloaded"):
+        load_lang_sam(tmp_path)
+    (tmp_path / "sam2.1_hiera_tiny.pt").touch()
+    with pytest.raises(ModelError, match=r"no grounding/config\.json .* not downloaded"):
+        load_lang_sam(tmp_path)
+    (tmp_path / "sam2.1_hiera_large.pt").touch()
+    with pytest.raises(ModelError, match="more than one SAM checkpoint"):
+        load_lang_sam(tmp_path)
+
+
+def test_the_segmenter_is_told_where_everything_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, object] = {}
+
+    class LangSAM:
+        """As released: what is not given a path is downloaded."""
+
+        def __init__(
+            self,
+            sam_type: str = "sam2.1_hiera_small",
+            sam_ckpt_path: str | None = None,
+            gdino_model_ckpt_path: str | None = None,
+            gdino_processor_ckpt_path: str | None = None,
+        ) -> None:
+            told.update(sam_type=sam_type, sam=sam_ckpt_path, model=gdino_model_ckpt_path)
+            told["processor"] = gdino_processor_ckpt_path
+
+        def predict(
+            self,
+            images_pil: list[object],
+            texts_prompt: list[str],
+            box_threshold: float = 0.3,
+            text_threshold: float = 0.25,
+        ) -> list[dict[str, object]]:
+            masks = np.zeros((2, SIDE, SIDE))
+            masks[0, :3], masks[1, :, :2] = 1, 1
+            return [{"masks": masks if texts_prompt == ["bar"] else []}]
+
+    monkeypatch.setitem(sys.modules, "lang_sam", SimpleNamespace(LangSAM=LangSAM))
+    (tmp_path / "sam2.1_hiera_tiny.pt").touch()
+    (tmp_path / "grounding").mkdir()
+    (tmp_path / "grounding" / "config.json").touch()
+    segmenter = load_lang_sam(tmp_path)
+    assert told == {
+        "sam_type": "sam2.1_hiera_tiny",
+        "sam": str(tmp_path / "sam2.1_hiera_tiny.pt"),
+        "model": str(tmp_path / "grounding"),
+        "processor": str(tmp_path / "grounding"),
+    }
+    (region,) = text_regions(segmenter, IMAGES[:1], "bar")
+    assert region.sum() == 3 * SIDE + 2 * SIDE - 6
+    with pytest.raises(InputError, match="nothing called 'fish'"):
+        text_regions(segmenter, IMAGES[:1], "fish")
+
+
+def test_the_segmenter_s_package_is_named_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lang_sam", None)
+    (tmp_path / "sam2.1_hiera_tiny.pt").touch()
+    (tmp_path / "grounding").mkdir()
+    (tmp_path / "grounding" / "config.json").touch()
+    with pytest.raises(ImportError, match=r"whyproof\[text\]' git\+https"):
         load_lang_sam(tmp_path)
 
 

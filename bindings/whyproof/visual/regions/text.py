@@ -23,6 +23,9 @@ from .choice import Regions, best_cells
 
 __all__ = ["Segmenter", "load_lang_sam", "text_regions"]
 
+_SOURCE = "git+https://github.com/luca-medeiros/lang-segment-anything"
+_SAM = tuple(f"sam2.1_hiera_{size}" for size in ("tiny", "small", "base_plus", "large"))
+
 Segmenter: TypeAlias = Callable[[Pixels, str], npt.NDArray[np.float64]]
 """One image ``(height, width, 3)`` and words to scores ``(height, width)``, 0 to 1."""
 
@@ -76,8 +79,9 @@ def load_lang_sam(
     Parameters
     ----------
     folder
-        Holds ``sam.pt`` (a SAM 2.1 checkpoint, as published) and ``grounding`` (a folder with
-        the published GroundingDINO model and processor).
+        Holds one SAM 2.1 checkpoint under its published name, for example
+        ``sam2.1_hiera_small.pt``, and ``grounding``, a folder with the published GroundingDINO
+        model and processor.
     box_threshold, text_threshold
         Of the detection.
 
@@ -89,18 +93,26 @@ def load_lang_sam(
         Without the packages.
     """
     place = Path(folder)
-    for part in ("sam.pt", "grounding"):
-        if not (place / part).exists():
-            raise ModelError(
-                f"there is no {part} in {place}: regions by words need the weights of SAM 2.1 "
-                "and GroundingDINO, which are not downloaded; use --region mask or attribution"
-            )
+    checkpoints = [place / f"{name}.pt" for name in _SAM if (place / f"{name}.pt").is_file()]
+    grounding = place / "grounding"
+    if len(checkpoints) != 1 or not (grounding / "config.json").is_file():
+        missing = "grounding/config.json" if checkpoints else f"{_SAM[1]}.pt"
+        found = f"more than one SAM checkpoint in {place}"
+        raise ModelError(
+            f"{found if len(checkpoints) > 1 else f'there is no {missing} in {place}'}: regions by "
+            "words need the weights of one SAM 2.1 and GroundingDINO, which are not downloaded; "
+            "use --region mask or attribution"
+        )
     try:
         from lang_sam import LangSAM
     except ImportError as error:
-        raise MissingExtraError("lang_sam", "text", "find regions by words") from error
+        raise MissingExtraError("lang_sam", "text", "find regions by words", _SOURCE) from error
+    # Without both paths of GroundingDINO the package would download it.
     model: Any = LangSAM(
-        ckpt_path=str(place / "sam.pt"), gdino_model_ckpt_path=str(place / "grounding")
+        sam_type=checkpoints[0].stem,
+        sam_ckpt_path=str(checkpoints[0]),
+        gdino_model_ckpt_path=str(grounding),
+        gdino_processor_ckpt_path=str(grounding),
     )
 
     def segment(image: Pixels, words: str) -> npt.NDArray[np.float64]:
