@@ -56,7 +56,7 @@ def problem_text(problem: ExplanationProblem, to: str) -> str:
     >>> from whyproof.engine.toy import toy
     >>> problem_text(toy(2, [{0}])[0], "cfn")
     Traceback (most recent call last):
-    whyproof.engine.errors.InputError: no format 'cfn', did you mean 'cnf'?; known are ...
+    whyproof.engine.errors.InputError: no format 'cfn'; did you mean 'cnf'?; known are cnf, wcnf, opb, lp, mps, asp
     """
     check_format(to)
     structure = problem.classifier.structure

@@ -149,7 +149,7 @@ class ExplanationProblem:
             return False
         free = np.zeros((len(points), self.space.n_features), dtype=np.bool_)
         for row, features in enumerate(free_sets):
-            free[row, list(features)] = True
+            free[row, np.fromiter(features, dtype=np.intp, count=len(features))] = True
         same = (points == self.instance) | (np.isnan(points) & np.isnan(self.instance))
         lower, upper = self.limits
         with np.errstate(invalid="ignore"):

@@ -160,7 +160,7 @@ class AdditiveOracle:
             `None` where several rivals have to be beaten together, or none exists.
         """
         choice = np.zeros_like(self._relevant)
-        choice[list(allowed)] = True
+        choice[np.fromiter(allowed, dtype=np.intp, count=len(allowed))] = True
         contests = self.contests
         if not contests:
             return None
@@ -191,7 +191,7 @@ class AdditiveOracle:
     def _table(self, free_sets: Sequence[FeatureSet]) -> Sets:
         table = np.zeros((len(free_sets), self.problem.space.n_features), dtype=np.bool_)
         for row, free in zip(table, free_sets, strict=True):
-            row[list(free)] = True
+            row[np.fromiter(free, dtype=np.intp, count=len(free))] = True
         return table & self._relevant
 
     def _bounds(self, free: Sets) -> tuple[Floats, Floats]:

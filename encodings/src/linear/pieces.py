@@ -177,6 +177,12 @@ class Pieces:
         missing = np.isnan(self.lower)
         low, high = self.lower - self.center, self.upper - self.center
         c0, c1, c2 = polynomials.T
+        if not polynomials[:, 1:].any():  # tables: any value of a piece will do
+            inside = np.where(
+                np.isinf(self.lower), np.clip(0.0, self.lower, self.upper), self.lower
+            )
+            best = np.where(missing, c0, np.where(low > high, -np.inf, c0))
+            return self._highest(best, inside)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             candidates = [self.lower, self.upper]
             if bool((c2 < 0).any()):
@@ -191,13 +197,18 @@ class Pieces:
             for x in candidates:
                 y = x - self.center
                 value = c0 + y * (c1 + y * c2)
-                value = np.where(np.isinf(x), _at_infinity(y, c0, c1, c2), value)
+                if bool(np.isinf(x).any()):
+                    value = np.where(np.isinf(x), _at_infinity(y, c0, c1, c2), value)
                 better = (value > best) & (self.lower <= x) & (x <= self.upper)
                 best, at = np.where(better, value, best), np.where(better, x, at)
             # A polynomial that is constant at infinity has that value everywhere.
             flat = np.isinf(at) & np.isfinite(best)
             at = np.where(flat, np.clip(0.0, self.lower, self.upper), at)
         best = np.where(missing, c0, np.where(low > high, -np.inf, best))
+        return self._highest(best, at)
+
+    def _highest(self, best: Floats, at: Floats) -> Extremes:
+        """Return the best piece of each slot."""
         top = np.maximum.reduceat(best, self.starts) if len(best) else best
         first = _first(best == top[self.slot], self.starts)
         return Extremes(top, at[first])
