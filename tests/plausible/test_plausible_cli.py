@@ -129,6 +129,18 @@ def test_pictures(folder: Path) -> None:
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_what_rows_mend_by_steps_of_their_own_may_be_said(folder: Path) -> None:
+    found: dict[str, dict[str, object]] = {}
+    for mend in ("none", "plausibility"):
+        more = ("--level", "global", "--immutable", "income", "--mend", mend)
+        assert run(arguments(folder, "mend.json", *more)) in (0, 3)
+        found[mend] = json.loads((folder / "mend.json").read_text())
+    assert set(found["none"]["outcomes"]) <= {"found", "not found"}  # type: ignore[call-overload]
+    assert {"mended", "impossible"} & set(found["plausibility"]["outcomes"])  # type: ignore[call-overload]
+    for key in ("valid", "plausible"):
+        assert float(str(found["plausibility"][key])) >= float(str(found["none"][key]))
+
+
 def test_rows_that_are_images_are_drawn_as_such(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +160,7 @@ def test_rows_that_are_images_are_drawn_as_such(
         (["--groups", "3"], "--groups is for --level group"),
         (["--level", "group", "--groups", "500"], "500 groups of"),
         (["--density", "foo"], "--density is flow, mixture, kernel, zuko, none"),
+        (["--mend", "all"], "--mend is plausibility, validity, none, found 'all'"),
         (["--images", "8x8"], "--images says how --picture draws rows"),
         (["--picture", "x.png", "--images", "8"], "a height and a width such as 8x8, found '8'"),
         (["--target", "7"], "no class 7"),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CounterfactualRequest", "counterfactual_command"]
 
+_MENDED: dict[str, Literal["none", "validity", "plausibility"]] = {
+    "plausibility": "plausibility",
+    "validity": "validity",
+    "none": "none",
+}
 _LEVELS = ("local", "group", "global")
 _DENSITIES = ("flow", "mixture", "kernel", "zuko", "none")
 
@@ -53,6 +58,7 @@ class CounterfactualRequest:
     density: str = "flow"
     flow: Path | None = None
     aim: float | None = None
+    mend: str | None = None
     picture: Path | None = None
     images: str | None = None
     repair_seconds: float = 10.0
@@ -84,6 +90,8 @@ def _check(request: CounterfactualRequest) -> None:
         raise InputError(f"--level is local, group or global, found {request.level!r}")
     if request.density not in _DENSITIES:
         raise InputError(f"--density is {', '.join(_DENSITIES)}, found {request.density!r}")
+    if request.mend is not None and request.mend not in _MENDED:
+        raise InputError(f"--mend is {', '.join(_MENDED)}, found {request.mend!r}")
     if request.groups is not None and request.level != "group":
         raise InputError("--groups is for --level group")
     if request.groups is not None and request.groups < 1:
@@ -180,6 +188,8 @@ def _run(
         repair_seconds=request.repair_seconds,
         seed=request.seed,
     )
+    if request.mend is not None:
+        settings = replace(settings, repair=_MENDED[request.mend])
     if request.level == "local":
         return search.local(points, settings=settings, numbers=numbers)
     if request.level == "global":

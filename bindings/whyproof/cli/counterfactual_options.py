@@ -73,6 +73,14 @@ def counterfactual(
         float | None,
         typer.Option("--aim", help="Aim at this quantile of densities.", metavar="Q"),
     ] = None,
+    mend: Annotated[
+        str | None,
+        typer.Option(
+            "--mend",
+            help="What rows mend by steps of their own: plausibility, validity or none.",
+            metavar="WHAT",
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw rows and points.", metavar="FILE.png")
     ] = None,
@@ -111,6 +119,7 @@ def counterfactual(
         density=density,
         flow=flow,
         aim=aim,
+        mend=mend,
         picture=picture,
         images=images,
         repair_seconds=time_limit,
