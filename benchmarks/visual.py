@@ -45,12 +45,9 @@ from benchmarks.visual_exact import exact, minimal
 from benchmarks.visual_nets import prepare
 from whyproof.visual.baselines import change_within, gradient_attack
 from whyproof.visual.classifiers import ImageClassifier
-from whyproof.visual.judges import load_judge
 from whyproof.visual.metrics.cout import cout
 from whyproof.visual.metrics.features import (
     frechet_distance,
-    judge_features,
-    matched_reference,
     mean_similarity,
     split_frechet_distance,
     spread_of_copies,
@@ -69,9 +66,7 @@ SOME = 100
 
 def flips(bench: Bench) -> dict[str, object]:
     """Measure the table of conditions."""
-    features = judge_features(load_judge(bench.nets / "judge.safetensors"))
-    real = features(bench.data["x_test"][..., None])
-    reference = matched_reference(real, bench.data["y_test"], bench.targets)
+    features, reference = bench.features, bench.reference
     own = features(bench.images)
     main = bench.regions()
     chance = random_cells(len(bench.images), GRID, 0.3, SEED)
@@ -234,7 +229,6 @@ def curve(bench: Bench) -> dict[str, object]:
 
 def copies(bench: Bench) -> dict[str, object]:
     """Measure how different several counterfactuals of one image are."""
-    features = judge_features(load_judge(bench.nets / "judge.safetensors"))
     rows: list[dict[str, object]] = []
     for name, options in (
         ("base", SamplerOptions()),
@@ -251,7 +245,7 @@ def copies(bench: Bench) -> dict[str, object]:
                 "copies": 4,
                 "reached": mean_of([r.reached for r in found]),
                 "spread_of_features": round(
-                    spread_of_copies([features(images[:, i]) for i in range(4)]), 4
+                    spread_of_copies([bench.features(images[:, i]) for i in range(4)]), 4
                 ),
                 "mean_pixel_difference": round(float(apart) * 4 / 3, 5),
                 "cpu_ms": round(cost, 2),

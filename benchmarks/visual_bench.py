@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,14 @@ from whyproof.visual.baselines import change_within, gradient_attack
 from whyproof.visual.bridge import Bridge
 from whyproof.visual.cells import Grid
 from whyproof.visual.classifiers import ImageClassifier
+from whyproof.visual.judges import load_judge
+from whyproof.visual.metrics.features import (
+    FeatureNet,
+    Vectors,
+    frechet_distance,
+    judge_features,
+    matched_reference,
+)
 from whyproof.visual.pixels import Pixels
 from whyproof.visual.regions.attribution import attribution
 from whyproof.visual.regions.choice import Regions, best_cells
@@ -31,6 +40,7 @@ __all__ = [
     "Bench",
     "agreement",
     "mean_of",
+    "nearer",
     "peak",
     "sign_test",
     "versus",
@@ -48,6 +58,9 @@ ATTACKS: dict[str, tuple[Norm, float, int]] = {
     "unit length, 0.25": ("l2", 0.25, 600),
 }
 """Gradient attacks to compare with: how steps are measured, how long they are, how many."""
+
+
+_REDRAWN = 200
 
 
 @dataclass
@@ -71,6 +84,17 @@ class Bench:
     keep: Callable[[list[dict[str, object]]], None] = lambda rows: None
     """Told of the rows so far, so that a run that is cut short leaves what it measured."""
     maps: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    @cached_property
+    def features(self) -> FeatureNet:
+        """Features of the first judge."""
+        return judge_features(load_judge(self.nets / "judge.safetensors"))
+
+    @cached_property
+    def reference(self) -> Vectors:
+        """Features of real images with the classes of the targets."""
+        real = self.features(self.data["x_test"][..., None])
+        return matched_reference(real, self.data["y_test"], self.targets)
 
     def regions(self, area: float = 0.3, method: str = "integrated gradients") -> Regions:
         """Return attribution regions of the predicted classes."""
@@ -146,6 +170,7 @@ def versus(bench: Bench, images: Pixels, regions: Regions, attack: str) -> dict[
         "change": mean_of(wanted),
         "attack_change": mean_of(change_within(attacked, originals, regions)),
         "both_reach": int(both.sum()),
+        "frechet": nearer(bench.features(images), bench.features(attacked), bench.reference),
     }
     for name, judge in bench.judges.items():
         ours = (judge.predict(images) == targets)[both]
@@ -159,6 +184,20 @@ def versus(bench: Bench, images: Pixels, regions: Regions, attack: str) -> dict[
             "p_two_sided": float(f"{sign_test(won, lost):.2g}"),
         }
     return told
+
+
+def nearer(ours: Vectors, theirs: Vectors, reference: Vectors) -> dict[str, float]:
+    """Return distances to real images, and how often ours is less when images are redrawn."""
+    random = np.random.default_rng(SEED)
+    less = 0
+    for _ in range(_REDRAWN):
+        some = random.integers(len(ours), size=len(ours))
+        less += frechet_distance(ours[some], reference) < frechet_distance(theirs[some], reference)
+    return {
+        "ours": round(frechet_distance(ours, reference), 2),
+        "attack": round(frechet_distance(theirs, reference), 2),
+        "share_of_redraws_nearer": round(less / _REDRAWN, 3),
+    }
 
 
 def sign_test(won: int, lost: int) -> float:

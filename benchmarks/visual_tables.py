@@ -63,13 +63,15 @@ def _flips(rows: list[Row]) -> list[str]:
 def _judges(rows: list[Row]) -> list[str]:
     head = (
         "| setting | gradient attack | change | both flip | judge | won, lost, p "
-        "| second judge | won, lost, p |"
+        "| second judge | won, lost, p | Fréchet, matched | nearer |"
     )
     return _table(
         head,
         (
             f"| {r['setting']} | {r['attack']} | {r['change']:.3f}, {r['attack_change']:.3f} "
-            f"| {r['both_reach']} | {_won(r['judge'])} | {_won(r['robust'])} |"
+            f"| {r['both_reach']} | {_won(r['judge'])} | {_won(r['robust'])} "
+            f"| {r['frechet']['ours']:.0f}, {r['frechet']['attack']:.0f} "
+            f"| {r['frechet']['share_of_redraws_nearer']:.2f} |"
             for r in rows
         ),
     )
