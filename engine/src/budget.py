@@ -15,6 +15,10 @@ from .errors import DataError
 
 __all__ = ["Budget", "Meter"]
 
+_EARLY, _MOST_EARLY = 0.05, 0.5
+"""A run stops by this share of its limit early, and these seconds at most: solvers that
+propagate hear the clock late, and what was found has to be handed over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -61,8 +65,11 @@ class Meter:
         self.budget = budget or Budget()
         self.calls = 0
         self._started = time.monotonic()
+        seconds = self.budget.seconds
         self._deadline = (
-            math.inf if self.budget.seconds is None else self._started + self.budget.seconds
+            math.inf
+            if seconds is None
+            else self._started + seconds - min(_EARLY * seconds, _MOST_EARLY)
         )
         self._cancelled = False  # set once, from any thread; reading it needs no lock
 
@@ -73,7 +80,10 @@ class Meter:
 
     @property
     def remaining(self) -> float:
-        """Seconds left, never negative; infinite without a limit."""
+        """Seconds left before the run has to stop, never negative; infinite without a limit.
+
+        A run stops a little before its limit, so that its last call ends about there.
+        """
         return max(0.0, self._deadline - time.monotonic())
 
     def spend(self, calls: int) -> None:
