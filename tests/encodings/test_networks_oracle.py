@@ -335,14 +335,13 @@ def test_single_precision_never_contradicts_the_program(seed: int) -> None:
     options = OracleOptions(glance=0.1, tree_seconds=0.2)
     oracle = NetworkOracle(problem, options, dtype=torch.float32)
     decided = 0
-    for (free, changes), answer in zip(
-        truth.items(), oracle.decide(list(truth), Meter()), strict=True
-    ):
+    sets = list(truth)[::3]
+    for free, answer in zip(sets, oracle.decide(sets, Meter()), strict=True):
         if not isinstance(answer, Unknown):
-            assert isinstance(answer, Counterexample) == changes
+            assert isinstance(answer, Counterexample) == truth[free]
             check(problem, free, answer)
             decided += 1
-    assert decided > len(truth) / 2
+    assert decided > len(sets) / 2
 
 
 def test_an_undecided_region_is_graded() -> None:
