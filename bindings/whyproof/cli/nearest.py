@@ -73,9 +73,13 @@ def nearest_command(
         labels = [_label(m, o) for m, o in zip(search.models, found.outcomes, strict=False)]
         summary = None
         if certify is not None and number == 0:
-            from whyproof.recourse.certificate import certify_nearest
+            from whyproof.recourse.certificate import certify_nearest, certify_none
 
-            summary = certify_nearest(search, found, request.request.model, certify, meter=meter)
+            file = request.request.model
+            if conflict is not None:
+                summary = certify_none(search, instance, conflict, file, certify, meter=meter)
+            else:
+                summary = certify_nearest(search, found, file, certify, meter=meter)
         if as_json:
             answer = nearest_as_json(space, distance, found, labels, conflict)
             extra = {} if summary is None else {"certificate": summary}
@@ -89,7 +93,8 @@ def nearest_command(
         prefix = f"{number + 1}. " if k > 1 else ""
         paragraph(prefix + nearest_in_words(space, distance, found, labels, conflict))
         if summary is not None:
-            line(f"Certificate: {summary['file']} ({summary['leaves']} leaves), checked.")
+            unit = "leaves" if conflict is None else "claims" if summary["leaves"] != 1 else "claim"
+            line(f"Certificate: {summary['file']} ({summary['leaves']} {unit}), checked.")
     return ANSWERED if settled else PARTIAL
 
 

@@ -9,14 +9,18 @@ from typing import Any, cast
 import numpy as np
 
 from whyproof.certificates import CertificateBuilder, Unproved
+from whyproof.encodings.recourse.answer import Nearest, NearestStatus
+from whyproof.encodings.recourse.distance import Distance
+from whyproof.encodings.recourse.nearest import NearestSearch
 from whyproof.engine.budget import Budget
 from whyproof.engine.domain import Boolean, Categories, Domain, Integers, Real
 from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, KeepMargin, LeaveInterval, Question, ReachClass
-from whyproof.engine.region import Region
+from whyproof.engine.region import Norm, Region
 from whyproof.engine.space import Column, Feature, FeatureSpace, Point
 from whyproof.models import load_model
+from whyproof.recourse.certificate import nearest_claim
 from whyproof.store import Store, restore
 
 from .findings import Person
@@ -25,6 +29,9 @@ __all__ = ["PersonCertificates", "question_of", "region_of", "space_of"]
 
 _TOGETHER = 100
 """Certificates that are checked at once."""
+
+_NEAREST_SECONDS = 2.0
+"""Longest time to prove one distance again."""
 
 
 class PersonCertificates:
@@ -63,6 +70,7 @@ class PersonCertificates:
         self._builder = CertificateBuilder(model_file, model, self._space)
         self._seconds = seconds
         self._waiting: list[tuple[Point, Path]] = []
+        self._searches: dict[tuple[str, tuple[float, ...]], NearestSearch] = {}
 
     def add(self, person: Person, cited: Sequence[str], path: Path) -> bool:
         """Collect the certificate of one person; tell whether there is one.
@@ -94,11 +102,59 @@ class PersonCertificates:
                 added += 1
             except Unproved:
                 continue
+        added += self._add_nearest(person, problem)
         if added:
             self._waiting.append((instance, path))
         if len(self._waiting) >= _TOGETHER:
             self.finish()
         return bool(added)
+
+    def _add_nearest(self, person: Person, problem: ExplanationProblem) -> int:
+        """Prove again that nothing is nearer than the recorded counterfactual, where that can be.
+
+        Records name rules in words, so that only changes without rules are proved again.
+        """
+        change = person.change
+        if change is None or change.get("status") != "optimal" or not change.get("point"):
+            return 0
+        asked = change.get("asked") or {}
+        if asked.get("rules") or len(asked.get("models", ())) != 1:
+            return 0
+        try:
+            search = self._search(str(asked["norm"]), asked["factors"])
+            found = Nearest(
+                NearestStatus.OPTIMAL,
+                problem.instance,
+                self._space.encode(change["point"]),
+                float(change["distance"]),
+                float(change["bound"]),
+            )
+            meter = Budget(seconds=min(self._seconds, _NEAREST_SECONDS)).start()
+            claim, _ = nearest_claim(search, found, problem, meter)
+        except (UnsupportedError, Unproved, DataError):
+            return 0
+        self._builder.add_claim(problem, claim)
+        return 1
+
+    def _search(self, norm: str, factors: Sequence[float]) -> NearestSearch:
+        """Return the search that a record tells of; one for each distance."""
+        key = (norm, tuple(float(f) for f in factors))
+        if key not in self._searches:
+            if any(len(feature.columns) > 1 for feature in self._space.features):
+                raise UnsupportedError("sheets prove distances again for features of one column")
+            weights = Distance.of(self._space).weights
+            norms: dict[str, Norm] = {"l1": "l1", "l2": "l2"}
+            if norm not in norms:
+                raise UnsupportedError("sheets prove distances again in the norms l1 and l2")
+            distance = Distance(self._space, norms[norm], np.array(key[1]), weights)
+            self._searches[key] = NearestSearch(
+                [self._model],
+                self._space,
+                distance=distance,
+                question=self._question,
+                region=self._region,
+            )
+        return self._searches[key]
 
     def finish(self) -> None:
         """Check what was collected and write it.

@@ -18,6 +18,7 @@ from whyproof.store import Store, Verification, utc_now
 from .findings import Person
 from .severity import findings_of
 from .view import ExplanationView
+from .words import question_words, region_words, semantics_words
 
 __all__ = ["RETENTION_MONTHS", "examiner_record", "retained_until"]
 
@@ -65,6 +66,7 @@ def examiner_record(
     """
     identity, head = store.identity, store.head()
     runs = [{"run": r.run, "outcome": str(r.outcome), **dict(r.record)} for r in store.runs()]
+    model: Any = runs[-1]["model"] if runs else {"fingerprint": identity["model"]}
     findings, files = findings_of(people, verification, protected), certificates or {}
     return {
         "id": f"{store.path.name}#{head.count}",
@@ -77,11 +79,14 @@ def examiner_record(
             "sound": verification.sound,
             "faults": list(verification.faults),
         },
-        "model": runs[-1]["model"] if runs else {"fingerprint": identity["model"]},
+        "model": model,
         "classes": identity["classes"],
         "space": identity["space"],
         "region": identity["region"],
         "question": identity["question"],
+        "question_in_words": question_words(identity),
+        "region_in_words": region_words(identity),
+        "semantics_in_words": semantics_words(model.get("semantics") or {}),
         "runs": runs,
         "retain_until": retained_until(store.created, months),
         "limits": list(LIMITS),

@@ -132,6 +132,8 @@ class Person:
         weak = [view for view in (*self.axps, *self.cxps) if view.status != "minimal"]
         if weak:
             said.append(f"{len(weak)} explanations are not proved minimal.")
+        if not self.is_complete:
+            said.append("Other factors may be able to change the decision alone.")
         change = self.change
         if change is None:
             said.append("No nearest counterfactual was recorded.")

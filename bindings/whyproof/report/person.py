@@ -109,7 +109,8 @@ def change_in_words(person: Person, wording: Wording) -> str:
     moves: list[Mapping[str, Any]] = list(change.get("changes", ()))
     if not moves:
         return ""
-    said = [_move(move, wording) for move in moves]
+    said = [_move(move, wording) for move in moves if not move.get("effect")]
+    effects = [_move(move, wording) for move in moves if move.get("effect")]
     outcomes = [wording.outcome(label) for label in dict.fromkeys(change.get("outcomes", ()))]
     then = f"the decision would be {listed(outcomes, 'or')}" if outcomes else "it would change"
     proof = (
@@ -117,7 +118,8 @@ def change_in_words(person: Person, wording: Wording) -> str:
         if status == "optimal"
         else "That no smaller change leads there is not proved."
     )
-    return f"With {listed(said)}, all else as it is, {then}. {proof}"
+    follows = f", from which follows {listed(effects)}" if effects else ""
+    return f"With {listed(said)}{follows}, all else as it is, {then}. {proof}"
 
 
 def _move(move: Mapping[str, Any], wording: Wording) -> str:
@@ -143,8 +145,6 @@ def _two_sided(person: Person, reasons: Sequence[Reason], others: Sequence[str])
                 "No factor is left out that could change the decision alone: all sets of reasons "
                 f"are known ({len(person.axps)})."
             )
-    else:
-        said.append("It is not proved that no other factor could change the decision alone.")
     return said
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "guarantee",
     "question_words",
     "region_words",
+    "semantics_words",
     "sentence",
     "witness",
 ]
@@ -164,6 +165,43 @@ def region_words(identity: Mapping[str, Any]) -> str:
     if count:
         words += f", where {count} constraint{'s hold' if count > 1 else ' holds'}"
     return words
+
+
+def semantics_words(semantics: Mapping[str, Any]) -> str:
+    """Say how the model decides, from what the store keeps about its structure.
+
+    Examples
+    --------
+    >>> semantics_words({"trees": 8, "rule": "positive", "input_type": "float32", "divisor": 1})
+    'one sum over 8 trees, and the second class where it is above zero; inputs rounded to float32'
+    >>> semantics_words({})
+    'not recorded'
+    """
+    rules = {
+        "argmax": "a score for each class, and the class with the largest (the first of equals)",
+        "positive": "one sum, and the second class where it is above zero",
+        "nonnegative": "one sum, and the second class where it is not below zero",
+        "value": "one sum, which is the value",
+    }
+    if not semantics:
+        return "not recorded"
+    said = rules.get(str(semantics.get("rule")), str(semantics.get("rule") or "its own rule"))
+    trees = semantics.get("trees")
+    if trees is not None:
+        over = f"over {trees} tree{'' if trees == 1 else 's'}"
+        said = said.replace("one sum", f"one sum {over}", 1)
+        said = said.replace("a score for each class", f"a sum {over} for each class", 1)
+    divisor = semantics.get("divisor")
+    if isinstance(divisor, int | float) and divisor != 1:
+        said += f"; sums divided by {number(divisor)}"
+    if semantics.get("link") not in (None, "identity"):
+        said += f"; then the {semantics['link']} of it"
+    if semantics.get("input_type"):
+        said += f"; inputs rounded to {semantics['input_type']}"
+    slack = semantics.get("slack")
+    if isinstance(slack, int | float) and slack:
+        said += f"; sums within {number(slack)} of a tie are settled by the model itself"
+    return said
 
 
 def _between(question: Mapping[str, Any]) -> str:
