@@ -424,17 +424,23 @@ def _through_relu(
 
 
 def _bias_of(node: Node) -> tuple[Array, int]:
-    """Return the constant part of a linear node and the number of terms per entry."""
+    """Return the constant part of a linear node, and the most terms per entry either way.
+
+    Forwards an entry adds up what it reads, backwards what reads it.
+    """
     match node:
         case Dense():
-            return np.tile(node.bias, node.rows), node.weight.shape[1]
+            return np.tile(node.bias, node.rows), max(node.weight.shape)
         case Convolution():
             pixels = node.output[1] * node.output[2]
-            return np.repeat(node.bias, pixels), int(node.weight[0].size)
+            terms = int(node.weight[0, 0].size) * max(node.weight.shape[:2])
+            return np.repeat(node.bias, pixels), terms
         case Affine():
             return node.shift, 1
         case Select():
-            return np.where(node.index < 0, node.fill, 0.0), 1
+            kept = node.index[node.index >= 0]
+            often = int(np.bincount(kept).max()) if len(kept) else 1
+            return np.where(node.index < 0, node.fill, 0.0), often
         case Sum():
             return np.zeros(node.size), len(node.coefficients)
         case Concatenate() | Input():
