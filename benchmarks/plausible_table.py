@@ -52,7 +52,8 @@ def protocol(means: Sequence[dict[str, Any]]) -> Iterator[str]:
             key = str(line["dataset"]), str(line["model"]), str(line["level"])
             groups.setdefault(key, []).append(line)
     for key in sorted(groups, key=lambda k: (k[1] != "mlp", k[0], LEVELS.index(k[2]))):
-        lines = sorted(groups[key], key=aim_of)
+        most = max(line["folds"] for line in groups[key])
+        lines = sorted((x for x in groups[key] if x["folds"] == most), key=aim_of)
         best = min(lines, key=lambda line: (len(missed(line)), aim_of(line)))
         for line in lines[:1] if best is lines[0] else (lines[0], best):
             yield row(f"{key[0]}, {key[1]} | {key[2]}", line)
