@@ -64,7 +64,7 @@ def recheck_command(
             }
         )
     else:
-        what = "forces" if kind is Kind.AXP else "can change"
+        what = "force" if kind is Kind.AXP else "can change"
         line(f"{found.claim}: that the {len(found.members)} pixels given {what} {problem.label}")
         if witness is not None:
             line(f"a point that moves {len(witness.moved)} pixels is class {witness.outcome:g}")

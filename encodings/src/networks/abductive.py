@@ -74,6 +74,7 @@ class FreeInBatches:
         self, predicate: WeakExplanation, start: Verdict, candidates: Sequence[int]
     ) -> MinimalSet:
         """Shrink to a minimal abductive explanation; as in `Strategy`."""
+        self.oracle.meter = predicate.meter
         run = _Run(self, predicate.meter, predicate.universe, frozenset(candidates))
         run.search()
         members = predicate.universe - run.freed()

@@ -62,11 +62,14 @@ class SharedTree:
         if not isinstance(answer, Counterexample):
             raise TypeError("the shared tree starts from a counterexample")
         oracle = self.oracle
+        oracle.meter = predicate.meter
         total = min(self.seconds, predicate.meter.remaining)
-        began = oracle.clock()
+        began, whole = oracle.clock(), predicate.meter.remaining
 
         def left(share: float = 1.0) -> float:
-            return share * total - (oracle.clock() - began)
+            spent = oracle.clock() - began
+            reserved = (1 - share) * whole if whole < float("inf") else 0.0
+            return min(share * total - spent, predicate.meter.remaining - reserved)
 
         # Half of the time is for the proofs.
         witness = shrink(oracle, answer, left(0.5))

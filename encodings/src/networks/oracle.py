@@ -107,6 +107,8 @@ class NetworkOracle:
         self.tally = Tally()
         self.lanes = self.options.batch
         self.clock = clock
+        #: Budget of the run; trees end when it does.
+        self.meter = Meter()
         self._rules: tuple[LinearRule, ...] | None = None
         self._movable = frozenset(self.place.movable.nonzero().ravel().tolist())
 
@@ -175,6 +177,7 @@ class NetworkOracle:
 
     def decide(self, free_sets: Sequence[FeatureSet], meter: Meter) -> list[Answer]:
         """Decide each free set: attack, bound, then branch and bound."""
+        self.meter = meter
         answers: list[Answer | None] = [None] * len(free_sets)
         for begin in range(0, len(free_sets), self.options.batch):
             some = range(begin, min(begin + self.options.batch, len(free_sets)))
@@ -532,12 +535,15 @@ class NetworkOracle:
         with _threads(self.options.threads):
             began = self.clock()
 
+            def stop() -> bool:
+                return self.meter.exhausted() is not None
+
             def over() -> bool:
-                return self.clock() - began > limit / 2
+                return self.clock() - began > limit / 2 or stop()
 
             network = reduced(play.network, goal.inputs, over) or play.network
             tree = Tree(network, goal, self.place.target, confirm, self.options.tree, over=over)
-            result = tree.run(limit - (self.clock() - began), self.clock)
+            result = tree.run(limit - (self.clock() - began), self.clock, stop)
         self.tally.trees += 1
         self.tally.nodes += result.nodes
         self.tally.rounds += 1

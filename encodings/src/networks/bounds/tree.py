@@ -161,7 +161,12 @@ class Tree:
         nothing = torch.zeros(goal.count, dtype=torch.bool, device=network.device)
         self.result = TreeResult(nothing)
 
-    def run(self, seconds: float, clock: Callable[[], float] = time.process_time) -> TreeResult:
+    def run(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.process_time,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> TreeResult:
         """Grow until everything is decided or the time is over.
 
         Parameters
@@ -170,12 +175,14 @@ class Tree:
             Limit, as measured by `clock`.
         clock
             Processor time by default.
+        stop
+            Whether to end for another reason.
         """
         deadline = clock() + seconds
         pool = self._roots()
         result = self.result
         while pool:
-            if clock() > deadline:
+            if clock() > deadline or stop():
                 result.finished = False
                 break
             pool.sort(key=lambda node: node.value)
