@@ -20,6 +20,7 @@ from tiny_visual import SIDE, bars, bridge, classifier, onnx_file
 
 from whyproof.cli.failures import run
 from whyproof.engine.errors import InputError, ModelError
+from whyproof.visual.generators import generator_hash, load_generator
 from whyproof.visual.metrics.cout import cout
 from whyproof.visual.metrics.features import (
     frechet_distance,
@@ -383,6 +384,26 @@ def test_published_weights_in_every_form(tmp_path: Path) -> None:
         load_adm_bridge(place, side=8, shape=SMALL)
     assert "missing: time_embed.0.weight" in str(told.value)
     assert "unexpected: label_emb.weight" in str(told.value)
+
+
+def test_generators_are_known_by_their_files(tmp_path: Path, weights: Path) -> None:
+    assert load_generator(weights).shape == (1, SIDE, SIDE)
+    published = tmp_path / "published.safetensors"
+    write_tensors(published, {"net.diffusion_model.input_blocks.0.0.weight": torch.ones(1)}, {})
+    with pytest.raises(ModelError, match=r"missing: .* and \d+ more; shapes: input_blocks"):
+        load_generator(published)
+    odd = tmp_path / "odd.safetensors"
+    write_tensors(odd, {"a": torch.ones(1)}, {})
+    with pytest.raises(ModelError, match="holds no bridge"):
+        load_generator(odd)
+    odd.write_text("words")
+    with pytest.raises(ModelError, match="no safetensors file"):
+        load_generator(odd)
+    with pytest.raises(ModelError, match="holds no saved diffusion model"):
+        load_generator(tmp_path)
+    first = generator_hash(weights)
+    assert first == generator_hash(weights) != generator_hash(odd)
+    assert generator_hash(tmp_path) != generator_hash(odd)
 
 
 def test_the_published_network_has_the_published_shapes() -> None:

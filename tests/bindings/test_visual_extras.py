@@ -15,11 +15,13 @@ pytest.importorskip("safetensors")
 
 import torch
 from safetensors.torch import save_file
-from tiny_visual import SIDE, bars, classifier
+from tiny_visual import SIDE, bars, classifier, onnx_file
 
+from whyproof.cli.failures import run
 from whyproof.engine.errors import InputError, ModelError
 from whyproof.visual.diffusion import load_diffusion
 from whyproof.visual.metrics.perceptual import lpips_distance
+from whyproof.visual.pixels import write_image
 from whyproof.visual.repainting import Attempts, repaint
 from whyproof.visual.sampler import SamplerOptions
 
@@ -65,6 +67,15 @@ def test_a_model_saved_by_diffusers_paints(tmp_path: Path) -> None:
     assert [r.outcome for r in found] == classifier().predict(
         np.stack([r.image for r in found])
     ).tolist()
+
+
+def test_a_folder_of_diffusers_serves_on_the_command_line(tmp_path: Path) -> None:
+    model = saved_diffusion(tmp_path / "model")
+    image, out = tmp_path / "bar.png", tmp_path / "out"
+    write_image(image, IMAGES[0])
+    told = ["repaint", str(image), "--classifier", str(onnx_file()), "--bridge", str(model)]
+    assert run([*told, "--out", str(out), "--cell", "2", "--steps", "4"]) == 0
+    assert (out / "bar.json").is_file() and (out / "sheet.html").is_file()
 
 
 def test_models_that_do_not_predict_noise_are_refused(tmp_path: Path) -> None:

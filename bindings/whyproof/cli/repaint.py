@@ -67,13 +67,13 @@ def repaint_command(request: RepaintRequest, *, as_json: bool) -> int:
     need_torch()
     from whyproof.visual.batch import image_files, repaint_files
     from whyproof.visual.classifiers import ImageClassifier
+    from whyproof.visual.generators import load_generator
     from whyproof.visual.sheet import write_sheet_page, write_sheet_picture
-    from whyproof.visual.weights import load_bridge
 
     places = image_files(request.images)
     names = None if request.classes is None else request.classes.split(",")
     classifier = ImageClassifier(request.classifier, classes=names, device=request.device)
-    bridge = load_bridge(request.bridge, device=request.device)
+    bridge = load_generator(request.bridge, device=request.device)
     options = _options(request, classifier)
     outcomes: list[Outcome] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -193,9 +193,10 @@ def _statement(
 
 
 def _identity(request: RepaintRequest) -> str:
-    digest = hashlib.sha256()
-    for place in (request.classifier, request.bridge):
-        digest.update(hashlib.sha256(place.read_bytes()).digest())
+    from whyproof.visual.generators import generator_hash
+
+    digest = hashlib.sha256(hashlib.sha256(request.classifier.read_bytes()).digest())
+    digest.update(generator_hash(request.bridge))
     digest.update(repr((request.classes, request.prove)).encode())
     return digest.hexdigest()
 

@@ -21,7 +21,11 @@ def repaint(
     ],
     bridge: Annotated[
         Path,
-        typer.Option("--bridge", help="Generator, see 'whyproof visual train'.", metavar="WEIGHTS"),
+        typer.Option(
+            "--bridge",
+            help="Generator: of 'whyproof visual train', published, or saved by diffusers.",
+            metavar="WEIGHTS",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.", metavar="DIR")],
     source: Annotated[

@@ -117,14 +117,14 @@ def _compare(
     from whyproof.encodings.networks.oracle import NetworkOracle
     from whyproof.engine.budget import Budget
     from whyproof.engine.explanation import Status
+    from whyproof.visual.generators import load_generator
     from whyproof.visual.join import minimal_regions
     from whyproof.visual.oracle import GeneratorOracle
-    from whyproof.visual.weights import load_bridge
 
     if request.bridge is None:
         return
     generator = GeneratorOracle(
-        problem, load_bridge(request.bridge), classifier, image, request.cell
+        problem, load_generator(request.bridge), classifier, image, request.cell
     )
     both = minimal_regions(
         problem, generator, NetworkOracle(problem), budget=Budget(seconds=request.seconds)

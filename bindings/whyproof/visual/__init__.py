@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .classifiers import ImageClassifier as ImageClassifier
     from .diffusion import Diffusion as Diffusion
     from .diffusion import load_diffusion as load_diffusion
+    from .generators import load_generator as load_generator
     from .join import generator_first as generator_first
     from .join import minimal_regions as minimal_regions
     from .join import region_statement as region_statement
@@ -90,6 +91,7 @@ _HOMES = {
     "load_adm_bridge": ".published",
     "load_bridge": ".weights",
     "load_diffusion": ".diffusion",
+    "load_generator": ".generators",
     "load_judge": ".judges",
     "minimal_regions": ".join",
     "random_cells": ".regions.choice",
@@ -136,6 +138,7 @@ __all__ = [
     "load_adm_bridge",
     "load_bridge",
     "load_diffusion",
+    "load_generator",
     "load_judge",
     "minimal_regions",
     "random_cells",

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from whyproof.engine.errors import DataError, InputError
 
-from .bridge import Bridge
 from .classifiers import ImageClassifier
+from .generators import Generator
 from .pixels import Pixels, read_image, write_image
 from .region_sources import RegionSource
 from .regions.painted import write_mask
@@ -114,7 +114,7 @@ def image_files(places: Sequence[Path]) -> list[Path]:
 
 def repaint_files(
     places: Sequence[Path],
-    bridge: Bridge,
+    bridge: Generator,
     classifier: ImageClassifier,
     out: Path,
     options: BatchOptions,
@@ -178,7 +178,7 @@ class _Task:
 class _Files:
     """Prepares images, paints them together, and writes what came of it."""
 
-    bridge: Bridge
+    bridge: Generator
     classifier: ImageClassifier
     out: Path
     options: BatchOptions

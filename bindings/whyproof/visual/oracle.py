@@ -19,9 +19,9 @@ from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.question import AnyOther, ReachClass
 from whyproof.engine.space import FeatureSet
 
-from .bridge import Bridge
 from .cells import Grid
 from .classifiers import ImageClassifier
+from .generators import Generator
 from .pixels import Pixels
 from .repainting import Attempts, repaint
 from .sampler import SamplerOptions
@@ -79,7 +79,7 @@ class GeneratorOracle:
     def __init__(
         self,
         problem: ExplanationProblem,
-        bridge: Bridge,
+        bridge: Generator,
         classifier: ImageClassifier,
         image: Pixels,
         cell: int,

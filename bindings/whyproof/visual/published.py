@@ -18,6 +18,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from .bridge import Bridge
@@ -62,8 +63,10 @@ def load_adm_bridge(
     """
     tensors, _ = read_tensors(path)
     size = shape if shape is not None else AdmShape()
-    network = AdmUNet(size)
-    load_exactly(network, published_names(tensors, size.channels), Path(path).name)
+    with torch.device("meta"):
+        network = AdmUNet(size)
+    found = {k: v.float() for k, v in published_names(tensors, size.channels).items()}
+    load_exactly(network, found, Path(path).name, assign=True)
     network.to(device).eval().requires_grad_(False)
     return Bridge(network, (size.channels, side, side), schedule or Schedule())
 

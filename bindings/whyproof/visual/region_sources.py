@@ -16,9 +16,9 @@ import numpy.typing as npt
 from whyproof.engine.budget import Budget
 from whyproof.engine.errors import InputError
 
-from .bridge import Bridge
 from .cells import Grid
 from .classifiers import ImageClassifier
+from .generators import Generator
 from .oracle import GeneratorOracle, image_problem
 from .pixels import Pixels
 from .regions.attribution import attributed_regions
@@ -81,7 +81,7 @@ class RegionSource:
 
     def region(
         self,
-        bridge: Bridge,
+        bridge: Generator,
         classifier: ImageClassifier,
         image: Pixels,
         place: Path,
@@ -114,7 +114,7 @@ class RegionSource:
 
     def _region(
         self,
-        bridge: Bridge,
+        bridge: Generator,
         classifier: ImageClassifier,
         image: Pixels,
         place: Path,
@@ -152,7 +152,7 @@ class RegionSource:
 
     def _symbolic(
         self,
-        bridge: Bridge,
+        bridge: Generator,
         classifier: ImageClassifier,
         image: Pixels,
         grid: Grid,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +22,14 @@ from .bridge import Bridge
 from .networks.small import SmallUNet, SmallUNetShape
 from .schedule import Schedule
 
-__all__ = ["load_bridge", "load_exactly", "read_tensors", "save_bridge", "write_tensors"]
+__all__ = [
+    "load_bridge",
+    "load_exactly",
+    "read_tensors",
+    "save_bridge",
+    "tensor_names",
+    "write_tensors",
+]
 
 _FORMAT = "whyproof-bridge-1"
 _MOST_BYTES = 8 << 30
@@ -91,8 +99,19 @@ def load_bridge(path: str | os.PathLike[str], *, device: str = "cpu") -> Bridge:
     return Bridge(network, (channels, height, width), schedule)
 
 
-def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+def load_exactly(
+    network: nn.Module, tensors: Mapping[str, Tensor], name: str, *, assign: bool = False
+) -> None:
     """Copy weights into a network of exactly those names and shapes.
+
+    Parameters
+    ----------
+    network
+        May be without storage (on the device ``meta``) if weights are assigned.
+    tensors, name
+        Weights, and the file that they are of.
+    assign
+        Take the tensors themselves instead of copies.
 
     Raises
     ------
@@ -117,7 +136,7 @@ def load_exactly(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -
     bad = [key for key in tensors if not bool(torch.isfinite(tensors[key].float()).all())]
     if bad:
         raise ModelError(f"{name} holds weights that are not finite: {_listed(sorted(bad))}")
-    network.load_state_dict(dict(tensors))
+    network.load_state_dict(dict(tensors), assign=assign)
 
 
 def write_tensors(
@@ -143,6 +162,20 @@ def read_tensors(
     ModelError
         If the file is absent, too large, or no safetensors file.
     """
+    with _opened(path) as file:
+        tensors = {key: cast(Tensor, file.get_tensor(key)) for key in file.keys()}
+        header = json.loads((file.metadata() or {}).get("whyproof", "{}"))
+    return tensors, header if isinstance(header, dict) else {}
+
+
+def tensor_names(path: str | os.PathLike[str]) -> frozenset[str]:
+    """Return the names of the tensors in a file, none of which is read; raises the same."""
+    with _opened(path) as file:
+        return frozenset(file.keys())
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Generator[Any]:
     safe_open = _safetensors("safe_open")
     place = Path(path)
     if not place.is_file():
@@ -154,11 +187,9 @@ def read_tensors(
         raise ModelError(f"{place.name} is larger than {_MOST_BYTES >> 30} GiB")
     try:
         with safe_open(str(place), framework="pt") as file:
-            tensors = {key: cast(Tensor, file.get_tensor(key)) for key in file.keys()}
-            header = json.loads((file.metadata() or {}).get("whyproof", "{}"))
+            yield file
     except Exception as error:
         raise ModelError(f"{place.name} is no safetensors file: {error}") from error
-    return tensors, header if isinstance(header, dict) else {}
 
 
 def _safetensors(name: str) -> Any:  # noqa: ANN401
