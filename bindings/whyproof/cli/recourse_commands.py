@@ -101,7 +101,10 @@ def sensitive(
 
 @bundled(
     request=(*READING, "immutable", "target"),
-    asked=("norm", "weights", "scale", "up", "down", "step", "within", "seen", "support"),
+    asked=(
+        *("norm", "weights", "scale", "up", "down", "step", "within", "seen", "support"),
+        *("isolation", "solver"),
+    ),
 )
 def recourse(
     asked: RecourseRequest,
