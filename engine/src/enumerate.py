@@ -359,7 +359,7 @@ class _Stopwatch:
         self._started: tuple[float, float] | None = None
 
     def __enter__(self) -> None:
-        self._started = time.perf_counter(), time.process_time()
+        self._started = time.perf_counter(), time.thread_time()
 
     def __exit__(self, *_: object) -> None:
         self._seconds, self._cpu_seconds = self.seconds, self.cpu_seconds
@@ -372,7 +372,7 @@ class _Stopwatch:
 
     @property
     def cpu_seconds(self) -> float:
-        running = 0.0 if self._started is None else time.process_time() - self._started[1]
+        running = 0.0 if self._started is None else time.thread_time() - self._started[1]
         return self._cpu_seconds + running
 
 

@@ -50,7 +50,7 @@ class SearchStatistics:
     rounds
         Batches of such questions: the sequential depth of the search.
     seconds, cpu_seconds
-        Wall-clock and processor time.
+        Wall-clock time, and processor time of the thread that searched.
     """
 
     oracle_calls: int = 0

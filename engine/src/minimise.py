@@ -92,7 +92,7 @@ def minimise(
     >>> minimise(problem, oracle, Kind.CXP, within=[0, 3]) is None
     True
     """
-    started, cpu_started = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), time.thread_time()
     shrink = strategy_named(strategy)
     meter = meter if meter is not None else (budget or Budget()).start()
     universe = relevant(oracle, problem.universe)
@@ -116,7 +116,7 @@ def minimise(
         oracle_calls=counted.counts.calls,
         rounds=counted.counts.rounds,
         seconds=time.perf_counter() - started,
-        cpu_seconds=time.process_time() - cpu_started,
+        cpu_seconds=time.thread_time() - cpu_started,
     )
     explanation = Explanation(
         problem,

@@ -52,6 +52,7 @@ class SatHittingSets:
         for element in problem.must_not:
             formula.append([-self._variable[element]])
         self._rc2: Any = RC2(formula)
+        self._rc2.oracle.solver.use_timer = False  # the process's clock costs more than a call
         self._none_left = False
 
     def __enter__(self) -> Self:
