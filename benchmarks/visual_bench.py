@@ -60,7 +60,7 @@ ATTACKS: dict[str, tuple[Norm, float, int]] = {
 """Gradient attacks to compare with: how steps are measured, how long they are, how many."""
 
 
-_REDRAWN = 200
+_REDRAWN = 100
 
 
 @dataclass

@@ -25,7 +25,7 @@ from whyproof.visual.repainting import Attempts, repaint
 
 __all__ = ["exact", "minimal"]
 
-COMPARED = 40
+COMPARED = 30
 """Images of which the minimal regions under the generator are looked for as well."""
 
 
