@@ -66,13 +66,23 @@ def main() -> None:
     parser.add_argument("--digits-seconds", type=float, default=55.0, help="limit for digits")
     parser.add_argument("--jobs", type=int, default=1, help="processes for the random problems")
     parser.add_argument("--data", default="breast cancer,wine,digits", help="for smallest ones")
+    parser.add_argument("--only", choices=("agreement", "smallest"), help="one part of the run")
     options = parser.parse_args()
-    result = {
-        "machine": describe_machine("dtai-veritas", "python-sat", "highspy", "clingo", "xgboost"),
-        "agreement": agreement_in(options.jobs, options.problems),
-        "smallest": smallest([d for d in options.data.split(",") if d], options.digits_seconds),
-    }
-    write_result(options.out, result)
+    result: dict[str, object] = {}
+    if options.only and options.out.exists():  # the other part of the same run
+        result = json.loads(options.out.read_text())
+    result["machine"] = describe_machine(
+        "dtai-veritas", "python-sat", "highspy", "clingo", "xgboost"
+    )
+    if options.only != "smallest":
+        result["agreement"] = agreement_in(options.jobs, options.problems)
+        write_result(options.out, result)
+    if options.only != "agreement":
+        known = result.get("smallest", {}) if options.only else {}
+        chosen = [d for d in options.data.split(",") if d]
+        found = smallest(chosen, options.digits_seconds)
+        result["smallest"] = {**(known if isinstance(known, dict) else {}), **found}
+        write_result(options.out, result)
     print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
 
 

@@ -12,10 +12,12 @@ explanations on random rows inside their sets.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,18 +63,25 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--rows", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--only", default="", help="limits, or models whose name contains this")
     options = parser.parse_args()
+    out = Path(options.out)
+    known = json.loads(out.read_text()) if options.only and out.exists() else {}
     result: dict[str, Any] = {
+        **known,
         "machine": describe_machine("scikit-learn", "xgboost", "python-sat", "highspy", "clingo"),
         "seed": 0,
         "rows": options.rows,
-        "models": {},
+        "models": known.get("models", {}),
     }
     for name, data, fitted in _models():
+        if options.only not in name:
+            continue
         sys.stderr.write(f"{name} ...\n")
         result["models"][name] = _measure(name, data, fitted, options.rows, options.seconds)
         write_result(options.out, result)
-    result["limits"] = _limits()
+    if options.only in ("", "limits"):
+        result["limits"] = _limits()
     write_result(options.out, result)
 
 
