@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ torch = pytest.importorskip("torch")
 from whyproof.encodings.constraints.constraint import linear  # noqa: E402
 from whyproof.encodings.recourse.actions import Actions  # noqa: E402
 from whyproof.engine.domain import Boolean, Categories, Integers, Real  # noqa: E402
-from whyproof.engine.errors import DataError, InputError  # noqa: E402
+from whyproof.engine.errors import DataError, InputError, MissingExtraError  # noqa: E402
 from whyproof.engine.space import FeatureSpace  # noqa: E402
 from whyproof.plausible.choices import prune  # noqa: E402
 from whyproof.plausible.density import TapedTarget, log_densities, scores_of  # noqa: E402
@@ -367,6 +368,21 @@ def test_k_means_agrees_with_every_partition_of_few_points() -> None:
     assert cost(label) == pytest.approx(best)
     with pytest.raises(DataError, match="8 groups of 7 rows"):
         kmeans(points, 8)
+
+
+def test_rows_that_are_alike_share_centres() -> None:
+    points = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 2.0]])
+    centres, label = kmeans(points, 3)
+    assert centres.shape == (3, 2)
+    assert np.array_equal(centres[label], points)
+
+
+def test_more_than_one_group_needs_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    points = np.random.default_rng(0).random((5, 2))
+    assert np.allclose(kmeans(points, 1)[0], points.mean(axis=0))
+    with pytest.raises(MissingExtraError, match=r"scikit-learn .*whyproof\[sklearn\]"):
+        kmeans(points, 2)
 
 
 def test_pruning_keeps_what_is_missed() -> None:
