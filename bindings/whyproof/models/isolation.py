@@ -128,9 +128,9 @@ def fitted_isolation(data: Points, *, seed: int = 0) -> Any:  # noqa: ANN401
         raise MissingExtraError("sklearn", "sklearn", "fit an isolation forest") from error
     if bool(np.isnan(data).any()):
         raise DataError("an isolation forest needs data without missing values")
-    return IsolationForest(
-        n_estimators=20, max_samples=min(64, len(data)), random_state=seed, n_jobs=1
-    ).fit(data)
+    make: Any = IsolationForest  # its stubs know names of sample sizes only
+    samples = min(64, len(data))
+    return make(n_estimators=20, max_samples=samples, random_state=seed, n_jobs=1).fit(data)
 
 
 def _depths(raw: Any) -> npt.NDArray[np.float64]:  # noqa: ANN401
