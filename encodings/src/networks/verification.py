@@ -27,6 +27,7 @@ from .bounds.goals import Single
 from .bounds.hidden import hidden_ranges
 from .bounds.interval import Ranges
 from .bounds.local import Localiser
+from .bounds.reduction import reduced
 from .bounds.sets import Box
 from .bounds.slopes import Ascent, optimise_slopes, rigorous
 from .bounds.targets import Case, Target
@@ -171,7 +172,9 @@ class _Query:
         margin = self._plain(self.target, inputs, ranges)
         if margin > self.options.precision:
             return Verification(Outcome.UNSAT, margin=margin)
-        tree = Tree(self.network, Single(inputs), self.target, self._confirm, self.options, ranges)
+        small = reduced(self.network, inputs)
+        network, known = (self.network, ranges) if small is None else (small, None)
+        tree = Tree(network, Single(inputs), self.target, self._confirm, self.options, known)
         result = tree.run(deadline - time.process_time())
         if self.found is not None:
             return self.found
