@@ -9,7 +9,7 @@ set that contains what it moved, a core every free set that is disjoint from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -144,7 +144,7 @@ def shrinks_well(oracle: Oracle) -> bool:
 
 
 @contextmanager
-def focused(oracle: Oracle, kind: Kind) -> Iterator[None]:
+def focused(oracle: Oracle, kind: Kind) -> Generator[None, None, None]:
     """Tell an oracle for a while which kind of explanation its evidence is for.
 
     An AXp gains from small cores and not from sparse counterexamples, a CXp the other
