@@ -116,3 +116,32 @@ def test_formats_with_one_objective_say_what_to_use_for_more_classes(
     )
     assert code == 2
     assert "use opb or cnf" in err
+
+
+@pytest.mark.parametrize("encoding", ["clauses", "program", "asp"])
+def test_a_second_opinion_is_asked_by_name(
+    here: Path, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    arguments = ["two.json", "data.csv", "--row", "2", "--kind", "cxp", "--smallest", "--json"]
+    sizes = set()
+    for name in ("search", encoding):
+        assert main(["explain", *arguments, "--encoding", name]) == 0
+        sizes.add(len(json.loads(capsys.readouterr().out)["features"]))
+    assert len(sizes) == 1
+
+
+def test_an_unknown_encoding_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "two.json", "data.csv", "--row", "2", "--encoding", "clause"]) == 2
+    assert "did you mean 'clauses'" in capsys.readouterr().err
+
+
+def test_constraints_in_a_space_file_are_not_left_out(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = "".join(f'[columns.{c}]\ntype = "real"\n' for c in ("age", "income", "debt", "a"))
+    (here / "space.toml").write_text(columns + '[rules]\nconstraints = ["age >= 0."]\n')
+    arguments = ["two.json", "data.csv", "--row", "2", "--space", "space.toml"]
+    code, _, err = run(capsys, *arguments, "--to", "cnf", "--out", "p.cnf")
+    assert code == 2
+    assert "do not state constraints" in err
+    assert not (here / "p.cnf").exists()

@@ -13,6 +13,7 @@ __all__ = [
     "Data",
     "Domain",
     "Down",
+    "Encoding",
     "Epsilon",
     "Features",
     "Floor",
@@ -163,6 +164,15 @@ Strategy = Annotated[
         "--strategy",
         help="Search: witness, deletion, dichotomic, quickxplain, progression or swift.",
         metavar="S",
+    ),
+]
+Encoding = Annotated[
+    str,
+    typer.Option(
+        "--encoding",
+        help="Who decides: search (fast), or as a second opinion clauses (all rival classes at "
+        "once), program, gurobi or asp.",
+        metavar="E",
     ),
 ]
 Rules = Annotated[

@@ -54,6 +54,7 @@ class Request:
     epsilon: options.Epsilon = None
     norm: options.Norm = None
     strategy: options.Strategy = "witness"
+    encoding: options.Encoding = "search"
     proofs: options.Proofs = "auto"
 
     def open(self) -> Subject:
@@ -65,20 +66,17 @@ class Request:
             For anything that cannot be used as it is.
         """
         from whyproof.encodings.networks.graph import NetworkGraph
-        from whyproof.explainer import Explainer
         from whyproof.models import load_model
         from whyproof.models.from_rules import with_table
         from whyproof.space_files import load_space
         from whyproof.spaces import infer_space, match_columns
         from whyproof.tables import read_table
 
-        region, strategy = self._region(), self.strategy
         model = load_model(self.model, vote=_vote(self.vote), classes=_classes(self.classes))
-        question = self._question(model)
         if isinstance(model.structure, NetworkGraph):
             table, space = self._images(model)
             space = self._constrained(space)
-            explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
+            explainer = self._explainer(model, space)
             return Subject(self, model, table, explainer)
         if self.features is not None or self.domain is not None:
             raise InputError("--features and --domain are for neural networks")
@@ -100,8 +98,20 @@ class Request:
         else:
             space = load_space(self.space, table.names)
         space = self._constrained(space)
-        explainer = Explainer(model, space, region=region, question=question, strategy=strategy)
-        return Subject(self, model, table, explainer)
+        return Subject(self, model, table, self._explainer(model, space))
+
+    def _explainer(self, model: Model, space: FeatureSpace) -> Explainer:
+        """Pose the question, by the search and the encoding that were asked for."""
+        from whyproof.explainer import Explainer
+
+        return Explainer(
+            model,
+            space,
+            region=self._region(),
+            question=self._question(model),
+            strategy=self.strategy,
+            encoding=self.encoding,
+        )
 
     def _images(self, model: Model) -> tuple[Table, FeatureSpace]:
         """Read rows of a network and choose its features."""
