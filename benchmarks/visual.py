@@ -12,7 +12,8 @@ curve     the same over the training's snapshots
 copies    several counterfactuals per image: how different they are
 speed     processor time and memory over batch sizes
 exact     generator against an exact oracle and a mixed-integer program, regions of n cells
-minimal   smallest regions under the exact oracle, minimal ones under the generator
+minimal   smallest regions under the exact oracle
+beyond    minimal regions under the generator, and what of them the exact oracle needs
 
 ``--after 300 --short`` measures flips and judges on the next images, on which nothing was chosen.
 """
@@ -41,7 +42,7 @@ from benchmarks.visual_bench import (
     peak,
     versus,
 )
-from benchmarks.visual_exact import exact, minimal
+from benchmarks.visual_exact import beyond, exact, minimal
 from benchmarks.visual_nets import prepare
 from whyproof.visual.baselines import change_within, gradient_attack
 from whyproof.visual.classifiers import ImageClassifier
@@ -286,6 +287,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, object]]] = {
     "curve": curve,
     "exact": exact,
     "minimal": minimal,
+    "beyond": beyond,
 }
 
 

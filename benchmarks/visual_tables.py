@@ -32,9 +32,9 @@ def tables(results: dict[str, Row]) -> str:
                 state = "" if result.get("complete") else " (not run to its end)"
                 parts += [f"**{name}**{state}, CPU s: {result.get('cpu_seconds')}", ""]
                 parts += [*make(result["rows"]), ""]
-        if name == "minimal":
+        if name in ("minimal", "beyond"):
             told = {k: v for k, v in result.items() if k not in ("rows", "machine", "accuracy")}
-            parts += ["**minimal**", "", json.dumps(told), ""]
+            parts += [f"**{name}**", "", json.dumps(told), ""]
     return "\n".join(parts)
 
 
@@ -128,7 +128,8 @@ def _speed(rows: list[Row]) -> list[str]:
 def _exact(rows: list[Row]) -> list[str]:
     head = (
         "| cells | program yes, no, unknown | exact yes, no, unknown | generator yes (recall) "
-        "| without views | gradients yes | generator yes where proved no | CPU s: exact, program, generator |"
+        "| without views | gradients yes | generator yes where proved no "
+        "| CPU s: exact, program, generator |"
     )
     lines = []
     for r in rows:
@@ -140,7 +141,8 @@ def _exact(rows: list[Row]) -> list[str]:
         recall = [r["exact"][k] for k in ("generator_recall", "without_views_recall")]
         cost = r["cpu_seconds_per_image"]
         lines.append(
-            f"| {r['cells']} | {answers[0]} | {answers[1]} | {r['generator_yes']} ({recall[0]:.2f}) "
+            f"| {r['cells']} | {answers[0]} | {answers[1]} "
+            f"| {r['generator_yes']} ({recall[0]:.2f}) "
             f"| {r['without_views_yes']} ({recall[1]:.2f}) | {r['gradients_yes']} | {wrong} "
             f"| {cost['exact']:.3f}, {cost['program']:.3f}, {cost['generator']:.3f} |"
         )
