@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 
 from .cells import Column
@@ -55,6 +57,7 @@ class NearnessChecker:
     ) -> None:
         self._columns, self._land, self._limits = columns, landscape, limits
         self._rivals, self._slack, self._instance = rivals, slack, instance
+        self._gains: dict[tuple[Fraction, ...], list[list[Fraction]]] = {}
 
     def check(self, claim: Mapping[str, Any]) -> int:
         """Check the proofs of a claim; return the number of boxes.
@@ -135,7 +138,7 @@ class NearnessChecker:
         steps, tables = given["steps"], given["multipliers"]
         if not isinstance(steps, list) or not isinstance(tables, list):
             raise Refused("a proof of nearness has no steps")
-        read: dict[int, tuple[list[list[Fraction]], list[list[Fraction]], Fraction]] = {}
+        read: dict[int, _Prices] = {}
         stack = [list(self._land.whole)]
         ends = 0
         for place, step in enumerate(steps):
@@ -156,7 +159,7 @@ class NearnessChecker:
                 continue
             if step not in read:
                 read[step] = self._multipliers(rival, tables[step], costs)
-            if self._bound(box, *read[step]) < bound:
+            if self._bound(box, read[step]) < bound * read[step].unit:
                 raise Refused(f"box {ends} of a proof is not as far as claimed")
         if stack:
             raise Refused("a proof ends before all boxes are settled")
@@ -175,7 +178,7 @@ class NearnessChecker:
 
     def _multipliers(
         self, rival: Rival, entry: object, costs: Sequence[Sequence[Fraction]]
-    ) -> tuple[list[list[Fraction]], list[list[Fraction]], Fraction]:
+    ) -> _Prices:
         """Return what each leaf and each cell costs under some multipliers, and a constant."""
         given = fields(entry, "multipliers", ("scores", "ties"))
         scores = [_multiplier(value) for value in given["scores"]]
@@ -188,52 +191,83 @@ class NearnessChecker:
             factor = factor * model.divisor / model.unit
             start = sum(w * b for w, b in zip(difference.weights, model.start, strict=True))
             constant -= factor * (difference.constant + start + self._slack)
-            for prices, tree in zip(leaves, self._land.trees, strict=True):
-                for i, leaf in enumerate(tree):
-                    gain = sum(
-                        w * v for w, v in zip(difference.weights, leaf.values, strict=True) if w
-                    )
+            if not factor:
+                continue
+            gains = self._gained(tuple(map(Fraction, difference.weights)))
+            for prices, gained in zip(leaves, gains, strict=True):
+                for i, gain in enumerate(gained):
                     if gain:
                         prices[i] -= factor * gain
-        cells = [list(prices) for prices in costs]
+        steps = [[Fraction(0)] * (len(prices) + 1) for prices in costs]
         for tie in given["ties"]:
             if not isinstance(tie, list) or len(tie) != 5 or type(tie[0]) is not int:
                 raise Refused("a multiplier of a proof is not understood")
             at, value = tie[0], _multiplier(tie[4])
             if not 0 <= at < len(self._land.trees) or not isinstance(tie[3], bool):
                 raise Refused("a multiplier of a proof is not understood")
-            column, side = self._side(tie[1:3])
-            if not tie[3]:
-                side = self._land.whole[column] & ~side
+            column, beyond = self._side(tie[1:3])
+            side = beyond if tie[3] else self._land.whole[column] & ~beyond
             for i, leaf in enumerate(self._land.trees[at]):
                 if not leaf.needs.get(column, self._land.whole[column]) & ~side:
                     leaves[at][i] += value
-            for i in range(len(cells[column])):
-                if side >> i & 1:
-                    cells[column][i] -= value
-        return leaves, cells, constant
+            # Prices fall from a cell on: kept as steps, summed up once.
+            first = (beyond & -beyond).bit_length() - 1 if beyond else -1
+            steps[column][first] -= value if tie[3] else -value
+            steps[column][0] -= Fraction(0) if tie[3] else value
+        cells = [
+            [price + fallen for price, fallen in zip(prices, accumulate(step), strict=False)]
+            for prices, step in zip(costs, steps, strict=True)
+        ]
+        return _Prices.of(leaves, cells, constant)
 
-    def _bound(
-        self,
-        box: Sequence[int],
-        leaves: Sequence[Sequence[Fraction]],
-        cells: Sequence[Sequence[Fraction]],
-        constant: Fraction,
-    ) -> Fraction | float:
+    def _gained(self, weights: tuple[Fraction, ...]) -> list[list[Fraction]]:
+        """Return what each leaf adds to a difference of sums; kept, proofs use few of them."""
+        if weights not in self._gains:
+            self._gains[weights] = [
+                [
+                    sum(
+                        (w * v for w, v in zip(weights, leaf.values, strict=True) if w), Fraction(0)
+                    )
+                    for leaf in tree
+                ]
+                for tree in self._land.trees
+            ]
+        return self._gains[weights]
+
+    def _bound(self, box: Sequence[int], prices: _Prices) -> int | float:
         """Return the least sum of one leaf per tree and one cell per column in a box."""
-        total = constant
-        for prices, tree in zip(leaves, self._land.trees, strict=True):
+        total = prices.constant
+        for costs, tree in zip(prices.leaves, self._land.trees, strict=True):
             inside = [
-                price
-                for price, leaf in zip(prices, tree, strict=True)
+                cost
+                for cost, leaf in zip(costs, tree, strict=True)
                 if all(kept & box[column] for column, kept in leaf.needs.items())
             ]
             if not inside:
                 return math.inf
             total += min(inside)
-        for prices, kept in zip(cells, box, strict=True):
-            total += min(price for i, price in enumerate(prices) if kept >> i & 1)
+        for costs, kept in zip(prices.cells, box, strict=True):
+            total += min(cost for i, cost in enumerate(costs) if kept >> i & 1)
         return total
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Prices as whole numbers of one unit, so that they are added and compared exactly, fast."""
+
+    leaves: list[list[int]]
+    cells: list[list[int]]
+    constant: int
+    unit: int
+
+    @classmethod
+    def of(
+        cls, leaves: list[list[Fraction]], cells: list[list[Fraction]], constant: Fraction
+    ) -> _Prices:
+        rows = [*leaves, *cells, [constant]]
+        unit = math.lcm(*{price.denominator for row in rows for price in row})
+        whole = [[p.numerator * (unit // p.denominator) for p in row] for row in rows]
+        return cls(whole[: len(leaves)], whole[len(leaves) : -1], whole[-1][0], unit)
 
 
 def _weight(value: object) -> float:
