@@ -50,10 +50,11 @@ SECTIONS = {
     "ratios": "--net mnist-net_256x2.onnx --rows 0,1,2,6 --epsilon 0.03,0.05,0.08,0.1 "
     "--strategy witness,dichotomic,swift",
     "deep": "--net mnist-net_256x4.onnx --rows 2,7,9 --epsilon 0.1,0.05 --seconds 40",
-    "wide": "--net mnist_convSmallRELU__Point.onnx Convnet_maxpool.onnx "
-    "verix_mnist-10x2.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 --epsilon 0.05",
-    "wider": "--net mnist_convSmallRELU__Point.onnx ffnnSIGMOID__Point_6x200.onnx --rows 0:4 "
-    "--epsilon 0.2",
+    "convolution": "--net mnist_convSmallRELU__Point.onnx --rows 0:3 --epsilon 0.05,0.2 "
+    "--seconds 18",
+    "pooling": "--net Convnet_maxpool.onnx --rows 0 --epsilon 0.05 --seconds 18",
+    "verix": "--net verix_mnist-10x2.onnx --epsilon 0.05",
+    "sigmoid": "--net ffnnSIGMOID__Point_6x200.onnx --rows 0:3 --epsilon 0.05 --seconds 18",
     "axp": "--kind axp --net mnist-net_256x2.onnx --rows 0 --seconds 30",
     "axp-long": "--kind axp --net mnist-net_256x2.onnx --rows 2 --seconds 300",
     "fame-10x2": f"{_FAME}10x2_B_fgsm.csv --net mnist-10x2.npz",
@@ -69,7 +70,9 @@ def main() -> None:
     """Measure and write, record by record."""
     options = _arguments(sys.argv[1:])
     torch.set_num_threads(1)
-    settings = {k: v for k, v in vars(options).items() if k not in ("out", "resume", "section")}
+    settings = {
+        k: v for k, v in vars(options).items() if k not in ("out", "resume", "section", "most")
+    }
     name = options.section or "explanations"
     with Section(options.out, name, settings, resume=options.resume, summarise=_summary) as section:
         for net in options.net:
@@ -92,6 +95,8 @@ def _measure_net(net: str, options: argparse.Namespace, section: Section) -> Non
                 key = {"net": net, "epsilon": epsilon, "row": row, "strategy": strategy}
                 if section.holds(key):
                     continue
+                if section.full(options.most):
+                    return
                 rng = np.random.default_rng(options.seed + row)
                 section.add(key, _measure(problem, strategy, options, rng))
 
@@ -312,6 +317,7 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--redecide", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--most", type=int, default=10**9, help="records to add in this run")
     parser.add_argument("--resume", action="store_true", help="keep the records that are there")
     named, _ = parser.parse_known_args(given)
     options = parser.parse_args([*SECTIONS.get(named.section, "").split(), *given])

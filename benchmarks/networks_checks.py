@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="per specification or box")
     parser.add_argument("--queries", type=int, default=320)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--most", type=int, default=10**9, help="records to add in this run")
     parser.add_argument("--resume", action="store_true", help="keep the records that are there")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,6 +174,8 @@ def _boxes(options: argparse.Namespace, section: Section) -> None:
         key = {"net": net.stem, "specification": spec.name}
         if section.holds(key):
             continue
+        if section.full(options.most):
+            return
         network = NetworkClassifier.load(net)
         query = read_vnnlib(spec, network.n_columns, network.graph.n_outputs)[0]
         middle = ((query.lower + query.upper) / 2).astype(np.float32).astype(np.float64)

@@ -61,6 +61,7 @@ class Section:
         self._summarise = summarise
         self._code = code_digest()
         self._runs: list[dict[str, Any]] = []
+        self._stopped = False
         if resume and path is not None and path.exists():
             held = json.loads(path.read_text())["results"].get(name)
             if held and held["settings"] == self._settings:
@@ -79,7 +80,12 @@ class Section:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._write(complete=kind is None)
+        self._write(complete=kind is None and not self._stopped)
+
+    def full(self, most: int) -> bool:
+        """Tell whether this run has added so many records; the section is then left open."""
+        self._stopped = self._stopped or self._run["records"] >= most
+        return self._stopped
 
     def holds(self, key: Mapping[str, Any]) -> bool:
         """Tell whether there is a record with these entries."""
