@@ -24,6 +24,7 @@ _EXTRAS = {
     "neural": ("torch",),
     "gurobi": ("gurobipy",),
     "marabou": ("maraboupy",),
+    "vnnlib": ("vnnlib",),
     "plots": ("matplotlib",),
     "parquet": ("pyarrow",),
     "proofs": ("dratify",),
