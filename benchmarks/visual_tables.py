@@ -138,19 +138,28 @@ def _exact(rows: list[Row]) -> list[str]:
             for name in ("program", "exact")
         ]
         wrong = max(r[name]["generator_yes_here_no"] for name in ("program", "exact"))
-        recall = [r["exact"][k] for k in ("generator_recall", "without_views_recall")]
+        recall = [r["exact"].get(k) for k in ("generator_recall", "without_views_recall")]
+        told = [
+            f"{n} ({_one(v)})"
+            for n, v in zip(
+                (r["generator_yes"], r.get("without_views_yes", "-")), recall, strict=True
+            )
+        ]
         cost = r["cpu_seconds_per_image"]
         lines.append(
             f"| {r['cells']} | {answers[0]} | {answers[1]} "
-            f"| {r['generator_yes']} ({recall[0]:.2f}) "
-            f"| {r['without_views_yes']} ({recall[1]:.2f}) | {r['gradients_yes']} | {wrong} "
+            f"| {told[0]} | {told[1]} | {r['gradients_yes']} | {wrong} "
             f"| {cost['exact']:.3f}, {cost['program']:.3f}, {cost['generator']:.3f} |"
         )
     return _table(head, lines)
 
 
+def _one(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
 def _two(first: float | None, second: float | None) -> str:
-    return ", ".join("-" if value is None else f"{value:.2f}" for value in (first, second))
+    return ", ".join(_one(value) for value in (first, second))
 
 
 if __name__ == "__main__":
