@@ -53,10 +53,8 @@ def problem_text(problem: ExplanationProblem, to: str) -> str:
 
     Examples
     --------
-    >>> from whyproof.engine.toy import toy
-    >>> problem_text(toy(2, [{0}])[0], "cfn")
-    Traceback (most recent call last):
-    whyproof.engine.errors.InputError: no format 'cfn'; did you mean 'cnf'?; known are cnf, wcnf, opb, lp, mps, asp
+    >>> sorted(FORMATS)
+    ['asp', 'cnf', 'lp', 'mps', 'opb', 'wcnf']
     """
     check_format(to)
     structure = problem.classifier.structure
