@@ -34,6 +34,11 @@ print(f"Under the three rules:   {', '.join(bound.features)}")
 assert isinstance(bound.evidence, Entailed)
 print(f"It rests on:             {', '.join(bound.evidence.constraints) or 'no rule'}")
 
+# Second opinions respect the rules as well.
+again = wp.Explainer(model, space, encoding="clauses").explain(row, "axp")
+assert again is not None
+print(f"By clauses:              {', '.join(again.features)}")
+
 flip = wp.Explainer(model, space).explain(row, "cxp")
 assert flip is not None
 print(f"An admissible change of: {', '.join(flip.features)}")

@@ -10,8 +10,8 @@ from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 
 import whyproof as wp
+from whyproof.encodings.exchange import problem_text
 from whyproof.encodings.trees.asp import reasons
-from whyproof.encodings.trees.exchange import exchange_text
 
 data = load_wine()
 forest = RandomForestClassifier(n_estimators=9, max_depth=3, random_state=0)
@@ -21,8 +21,8 @@ model = wp.load_model(forest, vote="majority")
 space = wp.FeatureSpace.of([str(name) for name in data.feature_names])
 row = data.data[0]
 
-# The same question by three encodings that share no decision with each other.
-for encoding in ("search", "clauses", "program"):
+# The same question by four encodings that share no decision with each other.
+for encoding in ("search", "clauses", "program", "asp"):
     why = wp.Explainer(model, space, encoding=encoding).explain(row, "axp")
     assert why is not None
     print(f"{encoding:8s} says: {', '.join(why.features)} force the decision ({why.status}).")
@@ -30,7 +30,7 @@ for encoding in ("search", "clauses", "program"):
 # A file for any SAT solver: with these features fixed it has no solution.
 problem = why.problem
 file = Path("row.cnf")
-file.write_text(exchange_text(problem, "cnf"))
+file.write_text(problem_text(problem, "cnf"))
 key = {
     name: int(number)
     for line in file.read_text().splitlines()
