@@ -164,7 +164,7 @@ def test_every_row_is_either_confirmed_or_proved_impossible() -> None:
     space = FeatureSpace.of(["a", "b", "c"], {n: Integers(lower=0, upper=40) for n in "abc"})
     rules = Actions.of(space, up=["a"], down=["b"], stay=["c"])
     search = valley(actions=rules)
-    rows = np.array([[a, b, 3.0] for a in range(2, 41, 6) for b in range(2, 41, 6)], dtype=float)
+    rows = np.array([[a, b, 3.0] for a in range(2, 41, 9) for b in range(2, 41, 9)], dtype=float)
     rows = rows[search.subject.says(rows) != 1]
     # On a busy machine ten seconds may be few.
     patient = replace(Settings.local(), repair_seconds=600.0)
