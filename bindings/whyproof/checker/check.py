@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from fractions import Fraction
 
@@ -42,7 +42,7 @@ def check_certificate(text: str, model: bytes, *, replay: bool = True) -> Verdic
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
+def _no_collections() -> Generator[None, None, None]:
     """Let the collector of cycles rest: a check makes many small objects and no cycles."""
     before = gc.isenabled()
     gc.disable()

@@ -189,7 +189,7 @@ def _total(free: npt.NDArray[np.bool_], gains: Floats) -> Floats:
     total = free @ np.where(endless, 0.0, gains)
     if bool(endless.any()):
         total = np.where((free & endless).any(axis=1), np.inf, total)
-    return np.asarray(total)
+    return np.asarray(total, dtype=np.float64)
 
 
 def _far_enough(
