@@ -131,7 +131,7 @@ def test_the_checker_reads_models_as_they_run(name: str, tmp_path: Path) -> None
     if name.startswith("onnx"):
         points = np.nan_to_num(points)
     expected = model.scores(points)[:, -len(read.base) :]
-    found = [[s / read.unit for s in read.sums(point)] for point in points.tolist()]
+    found = [[s / read.unit for s in read.sums(read.leaves(p))] for p in points.tolist()]
     assert np.abs(expected - np.array(found)).max() <= float(read.rounding) + 1e-6
     # The slack that importers state is never smaller than what the checker finds itself.
     assert model.structure.slack >= float(read.rounding) * (1 - 1e-9)

@@ -332,7 +332,7 @@ def test_single_precision_never_contradicts_the_program(seed: int) -> None:
     problem = problem_of(seed, epsilon=(0.2, 0.4, 0.8)[seed])
     truth = by_milp(problem)
     # What lies within the rounding error of single precision is left to the program.
-    options = OracleOptions(glance=0.1, tree_seconds=0.2)
+    options = OracleOptions(glance=0.1, tree_seconds=2.0)
     oracle = NetworkOracle(problem, options, dtype=torch.float32)
     decided = 0
     sets = list(truth)[::3]

@@ -228,14 +228,16 @@ class NetworkOracle:
         whole = bool(mask.sum() == self.place.movable.sum())
         first = seconds if whole else min(self.options.glance, seconds)
         answer = self.settle(free, first)
-        out_of_time = isinstance(answer, Unknown) and answer.reason is UnknownReason.TIME
-        if whole or first >= seconds or not out_of_time:
+        if not isinstance(answer, Unknown):
             return answer
-        witness = self._attack_cases(mask)
-        if witness is not None:
-            return witness
-        answer = self.settle(free, seconds - first)
+        if not whole and meter.exhausted() is None:
+            witness = self._attack_cases(mask)
+            if witness is not None:
+                return witness
+        if answer.reason is UnknownReason.TIME and first < seconds:
+            answer = self.settle(free, seconds - first)
         if isinstance(answer, Unknown) and meter.exhausted() is None:
+            # A margin within the rounding error is not open to exact arithmetic.
             return self._by_program(free, meter) or answer
         return answer
 
