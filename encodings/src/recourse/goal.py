@@ -81,7 +81,7 @@ class ScoreRow:
         on_grid = math.isfinite(finest) and (self.least / Fraction(finest)).denominator == 1
         return finest if on_grid and self.slack == 0 else None
 
-    def sums(self, *, sure: bool, fine: bool = False) -> float:
+    def sums(self, *, sure: bool) -> float:
         """Return the least sum to ask a solver for.
 
         Parameters
@@ -89,13 +89,11 @@ class ScoreRow:
         sure
             Whether to ask for sums that meet the row beyond doubt; else for all that may
             meet it.
-        fine
-            Whether the solver meets rows to a billionth.
         """
         least = float(self.least)
         if self.grid is not None:
             return least + (-0.5 if self.at_zero else 0.5) * self.grid
-        doubt = self.slack + (_FINE if self.valued or fine else _TOLERANCE) * self.scale
+        doubt = self.slack + (_FINE if self.valued else _TOLERANCE) * self.scale
         return least + doubt if sure else least - doubt
 
     @property

@@ -147,7 +147,7 @@ class CellProgram:
             solver,
             start=None if start is None else self._start(start),
             seconds=seconds,
-            exact_rows=bool(posed.values) or solver == "cpsat",
+            exact_rows=bool(posed.values),
             whole=self.n_fixed,
         )
         if found.finished and found.values is None:

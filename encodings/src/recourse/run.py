@@ -181,11 +181,6 @@ class Run:
             effects=self._effects(point),
         )
 
-    @property
-    def _fine(self) -> bool:
-        """Whether the solver meets rows closely: CP-SAT computes in whole numbers."""
-        return self.solver == "cpsat"
-
     def _effects(self, point: Point) -> FeatureSet:
         """Return the features that moved by effects alone."""
         if self.causes is None:
@@ -214,7 +209,7 @@ class Run:
             solved = self.program.solve(
                 self.places,
                 norm,
-                [(row, row.sums(sure=False, fine=self._fine), math.inf) for row in rows],
+                [(row, row.sums(sure=False), math.inf) for row in rows],
                 extras=extras,
                 ceiling=self._ceiling(),
                 knowledge=self.knowledge,
@@ -251,7 +246,7 @@ class Run:
         solved = self.program.solve(
             self.places,
             self.judge.distance.norm,
-            [(row, row.sums(sure=True, fine=self._fine), math.inf) for row in rows],
+            [(row, row.sums(sure=True), math.inf) for row in rows],
             extras=extras,
             ceiling=self._ceiling(),
             knowledge=self.knowledge,
