@@ -276,6 +276,7 @@ def test_mpi_will_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert whole(path)
 
 
+@pytest.mark.slow
 def test_slurm_jobs_will_do_on_this_machine(
     forest: tuple[Explainer, dict[int, Point]], path: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ print(audit_rows(explainer, dict(enumerate(x[:4])), sys.argv[1], jobs=2).complet
 """
 
 
+@pytest.mark.slow
 def test_scripts_without_a_guard_are_not_run_again_in_workers(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     script = tmp_path / "script.py"

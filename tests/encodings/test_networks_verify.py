@@ -129,6 +129,7 @@ def test_verdicts_agree_with_dense_sampling(tmp_path: Path, seed: int) -> None:
         assert both.outcome is not Outcome.SAT
 
 
+@pytest.mark.slow
 def test_published_explanations_are_proved_refuted_or_graded() -> None:
     for seed in range(4):
         classifier = NetworkClassifier(small_model(seed, 5))

@@ -225,6 +225,7 @@ def test_a_column_without_bounds_is_named() -> None:
         search.nearest(np.array([5.0, 0.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_networks_agree_with_all_points_and_with_balls(norm: Norm) -> None:
     torch = pytest.importorskip("torch")
