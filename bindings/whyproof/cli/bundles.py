@@ -35,13 +35,12 @@ def bundled(**chosen: Collection[str]) -> Callable[[Callable[..., int]], Callabl
 
     Examples
     --------
-    >>> from dataclasses import dataclass
+    >>> from dataclasses import make_dataclass
     >>> import typer
-    >>> @dataclass(frozen=True)
-    ... class Size:
-    ...     width: Annotated[int, typer.Option("--width")] = 1
-    ...     height: Annotated[int, typer.Option("--height")] = 1
-    >>> def area(size: Size) -> int:
+    >>> Width = Annotated[int, typer.Option("--width")]
+    >>> Height = Annotated[int, typer.Option("--height")]
+    >>> Size = make_dataclass("Size", [("width", Width, 1), ("height", Height, 1)], frozen=True)
+    >>> def area(size):
     ...     return size.width * size.height
     >>> area.__annotations__ = {"size": Size, "return": int}
     >>> command = bundled()(area)
