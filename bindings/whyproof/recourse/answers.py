@@ -13,6 +13,7 @@ from whyproof.encodings.recourse.distance import Distance
 from whyproof.engine.domain import Categories
 from whyproof.engine.explanation import plain
 from whyproof.engine.space import FeatureSpace
+from whyproof.report.values import transition
 
 __all__ = ["changes", "nearest_as_json", "nearest_in_words", "shown"]
 
@@ -63,6 +64,13 @@ def changes(space: FeatureSpace, found: Nearest) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def _from_to(row: Mapping[str, object]) -> str:
+    now, then = shown(row["from"]), shown(row["to"])
+    if now == then:  # they differ beyond the digits that are usually shown
+        now, then = transition(row["from"], row["to"])
+    return f"{now} to {then}"
 
 
 def _direction(before: float, after: float, nominal: bool) -> str:
@@ -138,9 +146,7 @@ def nearest_in_words(
     moves = changes(space, found)
     sentence = "; ".join(_move(row) for row in moves if "effect" not in row)
     follows = ", ".join(
-        f"{row['column']} goes from {shown(row['from'])} to {shown(row['to'])}"
-        for row in moves
-        if "effect" in row
+        f"{row['column']} goes from {_from_to(row)}" for row in moves if "effect" in row
     )
     outcome = " and ".join(dict.fromkeys(shown(label) for label in labels))
     then = f" Then the model says {outcome}." if labels else ""
@@ -158,9 +164,7 @@ def nearest_in_words(
 
 def _move(row: Mapping[str, object]) -> str:
     unit = f" {row['unit']}" if row["unit"] else ""
-    return (
-        f"{row['direction']} {row['column']} from {shown(row['from'])} to {shown(row['to'])}{unit}"
-    )
+    return f"{row['direction']} {row['column']} from {_from_to(row)}{unit}"
 
 
 def _why_none(conflict: Conflict | None) -> str:
