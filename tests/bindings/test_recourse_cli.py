@@ -307,7 +307,7 @@ def test_solvers_are_chosen_in_python_too(loans: Path) -> None:
 
 
 def test_steps_below_the_usual_digits_are_written_out() -> None:
-    from whyproof.recourse.answers import _from_to
+    from whyproof.recourse.answers import from_to
 
-    assert _from_to({"from": 26.0, "to": 26.0 - 2**-19}) == "26 to 25.9999981"
-    assert _from_to({"from": 26.0, "to": 25.0}) == "26 to 25"
+    assert from_to({"from": 26.0, "to": 26.0 - 2**-19}) == "26 to 25.9999981"
+    assert from_to({"from": 26.0, "to": 25.0}) == "26 to 25"

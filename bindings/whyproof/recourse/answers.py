@@ -15,7 +15,7 @@ from whyproof.engine.explanation import plain
 from whyproof.engine.space import FeatureSpace
 from whyproof.report.values import transition
 
-__all__ = ["changes", "nearest_as_json", "nearest_in_words", "shown"]
+__all__ = ["changes", "from_to", "nearest_as_json", "nearest_in_words", "shown"]
 
 
 def shown(value: object) -> str:
@@ -66,7 +66,14 @@ def changes(space: FeatureSpace, found: Nearest) -> list[dict[str, object]]:
     return rows
 
 
-def _from_to(row: Mapping[str, object]) -> str:
+def from_to(row: Mapping[str, object]) -> str:
+    """Write both values of one of `changes`, with the digits that tell them apart.
+
+    Examples
+    --------
+    >>> from_to({"from": 26.0, "to": 25.0}), from_to({"from": 26.0, "to": 26.0 - 2**-19})
+    ('26 to 25', '26 to 25.9999981')
+    """
     now, then = shown(row["from"]), shown(row["to"])
     if now == then:  # they differ beyond the digits that are usually shown
         now, then = transition(row["from"], row["to"])
@@ -146,7 +153,7 @@ def nearest_in_words(
     moves = changes(space, found)
     sentence = "; ".join(_move(row) for row in moves if "effect" not in row)
     follows = ", ".join(
-        f"{row['column']} goes from {_from_to(row)}" for row in moves if "effect" in row
+        f"{row['column']} goes from {from_to(row)}" for row in moves if "effect" in row
     )
     outcome = " and ".join(dict.fromkeys(shown(label) for label in labels))
     then = f" Then the model says {outcome}." if labels else ""
@@ -164,7 +171,7 @@ def nearest_in_words(
 
 def _move(row: Mapping[str, object]) -> str:
     unit = f" {row['unit']}" if row["unit"] else ""
-    return f"{row['direction']} {row['column']} from {_from_to(row)}{unit}"
+    return f"{row['direction']} {row['column']} from {from_to(row)}{unit}"
 
 
 def _why_none(conflict: Conflict | None) -> str:
