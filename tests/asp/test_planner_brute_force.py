@@ -106,6 +106,7 @@ def test_transitions_equal_enumeration() -> None:
             assert found == wanted
 
 
+@pytest.mark.slow
 def test_cheapest_paths_equal_enumeration() -> None:
     tried = 0
     for seed in range(90):
@@ -158,6 +159,7 @@ def cheapest(world: World, start: dict) -> float | None:
     return None
 
 
+@pytest.mark.slow
 def test_fewest_changes_equal_enumeration() -> None:
     tried = 0
     for seed in range(70):
@@ -192,6 +194,7 @@ def _still(feature: WorldFeature) -> WorldFeature:
     return replace(feature, change=Change.IMMUTABLE)
 
 
+@pytest.mark.slow
 def test_conformant_plans_equal_enumeration() -> None:
     tried = 0
     for seed in range(400):

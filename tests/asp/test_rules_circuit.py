@@ -37,6 +37,7 @@ def _points(random: np.random.Generator) -> np.ndarray:
     return np.column_stack(columns).astype(float)
 
 
+@pytest.mark.slow
 @given(rule_sets(), st.integers(0, 99), st.booleans(), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_a_circuit_decides_as_its_rules(

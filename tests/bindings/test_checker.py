@@ -166,6 +166,7 @@ def test_any_change_without_a_new_digest_is_refused(
             check(problem, changed)
 
 
+@pytest.mark.slow
 @given(problems(), st.data())
 @settings(max_examples=300, deadline=None)
 def test_what_a_forger_gets_accepted_is_still_true(

@@ -120,6 +120,7 @@ def test_masks_cover_a_part_and_repeat() -> None:
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     options = TrainingOptions(iterations=6, batch=4)
     whole = train_bridge(IMAGES, options, network=SIZES)
