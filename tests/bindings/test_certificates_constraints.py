@@ -105,8 +105,11 @@ def test_forged_constraints_do_not_carry_a_claim_about_the_true_ones(
     at = data.draw(st.sampled_from(inside))
     try:
         changed = tampered(content, at, data.draw(st.integers(0, 11)))
+    except (KeyError, IndexError, TypeError):
+        return
+    try:
         check(problem, signed(changed))  # type: ignore[arg-type]
-    except (Refused, KeyError, IndexError, TypeError):
+    except Refused:
         return
     told = changed["space"]["constraints"]  # type: ignore[index]
     statements = [read_statement(entry["says"], problem.space.n_columns) for entry in told]

@@ -13,7 +13,7 @@ from typing import Any
 import clingo
 
 from whyproof.encodings.answer_sets import answer_set
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.answers import Answer, Entailed, Unknown
 from whyproof.engine.budget import Meter
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.space import FeatureSet
@@ -22,10 +22,9 @@ from .asp import arguments, asp_program, excluding_rule
 from .boxes import LeafBoxes
 from .constraints import tree_constraints
 from .refined import Excluded
+from .shown import Shown, ask_until_sure, replayed
 
 __all__ = ["TreeAspOracle"]
-
-_MOST_CLOSE_CALLS = 2_000
 
 
 class TreeAspOracle:
@@ -47,7 +46,6 @@ class TreeAspOracle:
     def __init__(self, problem: ExplanationProblem, boxes: LeafBoxes | None = None) -> None:
         self.problem = problem
         self._made = tree_constraints(problem, boxes)
-        self._limits = problem.limits
         self._control: Any = clingo.Control(["--warn=none"])
         self._parts = 0
         self._add(asp_program(problem, boxes=boxes))
@@ -75,8 +73,8 @@ class TreeAspOracle:
         fixed = [
             (clingo.Function("free", [clingo.Number(f)]), False) for f in problem.universe - free
         ]
-        columns = [c for f in free for c in problem.space.features[f].columns]
-        for _ in range(_MOST_CLOSE_CALLS):
+
+        def ask() -> Shown[int] | Answer:
             found = answer_set(self._control, fixed, meter)
             if isinstance(found, Unknown):
                 return found
@@ -85,20 +83,13 @@ class TreeAspOracle:
             target = made.cells.copy()
             for column, cell in arguments(found, "cell"):
                 target[column] = cell
-            point = made.boxes.enter(problem.instance, made.cells, target, columns, self._limits)
-            outcomes, changed = problem.question.evaluate(
-                problem.classifier, point[None], problem.prediction
-            )
-            if bool(changed[0]):
-                moved = problem.space.moved(problem.instance, point)
-                return Counterexample(point, moved, float(outcomes[0]))
-            leaves = [f"on({x})" for (x,) in arguments(found, "on")]
-            if not leaves:
-                return Entailed(frozenset())  # no trees: the model answers the same everywhere
-            self._add(f":- {', '.join(leaves)}.")
-        return Unknown(
-            UnknownReason.PRECISION,
-            f"more than {_MOST_CLOSE_CALLS} leaf boxes lie within the rounding slack",
+            return Shown(target, [x for (x,) in arguments(found, "on")])
+
+        def forbid(leaves: Sequence[int]) -> None:
+            self._add(f":- {', '.join(f'on({x})' for x in leaves)}.")
+
+        return ask_until_sure(
+            ask, lambda shown: replayed(problem, made.boxes, made.cells, shown, free), forbid
         )
 
     def _add(self, text: str) -> None:

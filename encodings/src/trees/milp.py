@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyproof.encodings.gurobi import checked_solver, solve_with_gurobi
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.answers import Answer, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.errors import DataError, UnsupportedError
 from whyproof.engine.problem import ExplanationProblem
@@ -35,6 +35,7 @@ from .ensemble import TreeEnsemble
 from .objective import objectives
 from .reach import within_region
 from .refined import Excluded
+from .shown import replayed
 
 __all__ = ["Optimum", "TreeMilp", "TreeMilpOracle"]
 
@@ -298,7 +299,6 @@ class TreeMilpOracle:
         self.milp = milp if same else TreeMilp(narrow.boxes, milp.solver)
         boxes, self._cells = narrow.boxes, narrow.cells
         self._lower, self._upper = narrow.lower, narrow.upper
-        self._limits = problem.region.limits(problem.space, problem.instance)
         self._excluded: list[tuple[int, Excluded]] = []
         self._goals: list[tuple[npt.NDArray[np.float64], float, float]] = []
         for objective in objectives(ensemble, problem.question, problem.prediction):
@@ -331,9 +331,9 @@ class TreeMilpOracle:
         return [self._decide(free & self.problem.universe, meter) for free in free_sets]
 
     def _decide(self, free: FeatureSet, meter: Meter) -> Answer:
-        space, boxes = self.problem.space, self.milp.boxes
+        boxes, features = self.milp.boxes, self.problem.space.features
         lower, upper = self._cells.copy(), self._cells + 1
-        columns = [c for feature in free for c in space.features[feature].columns]
+        columns = [c for feature in free for c in features[feature].columns]
         lower[columns], upper[columns] = self._lower[columns], self._upper[columns]
         for row, excluded in self._excluded:
             self.milp.switch(row, on=not excluded.fixed & free)
@@ -344,15 +344,9 @@ class TreeMilpOracle:
                 return Unknown(reason)
             optimum = self.milp.maximise(gains, lower, upper, meter.remaining)
             if optimum.cells is not None and optimum.value + constant >= -slack:
-                point = boxes.enter(
-                    self.problem.instance, self._cells, optimum.cells, columns, self._limits
-                )
-                outcomes, changed = self.problem.question.evaluate(
-                    self.problem.classifier, point[None], self.problem.prediction
-                )
-                if bool(changed[0]):
-                    moved = space.moved(self.problem.instance, point)
-                    return Counterexample(point, moved, float(outcomes[0]))
+                found = replayed(self.problem, boxes, self._cells, optimum.cells, free)
+                if found is not None:
+                    return found
             if optimum.bound + constant >= -slack:
                 open_reason = UnknownReason.PRECISION if optimum.proved else UnknownReason.TIME
         if open_reason is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from pysat.solvers import Solver
 
 from whyproof.encodings.pseudo_boolean import at_most
-from whyproof.engine.answers import Answer, Counterexample, Entailed, Unknown, UnknownReason
+from whyproof.engine.answers import Answer, Entailed, Unknown, UnknownReason
 from whyproof.engine.budget import Meter
 from whyproof.engine.limited import solve_within
 from whyproof.engine.problem import ExplanationProblem
@@ -23,10 +23,9 @@ from whyproof.engine.space import FeatureSet
 from .boxes import LeafBoxes
 from .constraints import TreeConstraints, tree_constraints
 from .refined import Excluded
+from .shown import Shown, ask_until_sure, replayed
 
 __all__ = ["TreeSatOracle", "clauses_of"]
-
-_MOST_CLOSE_CALLS = 2_000
 
 
 def clauses_of(made: TreeConstraints) -> list[tuple[int, ...]]:
@@ -73,7 +72,6 @@ class TreeSatOracle:
         self.problem = problem
         self.constraints = tree_constraints(problem, boxes)
         self.clauses = clauses_of(self.constraints)
-        self._limits = problem.region.limits(problem.space, problem.instance)
         self._solver: Any = Solver(name="glucose4", bootstrap_with=self.clauses)
         self._feature = {v: feature for feature, v in self.constraints.selectors.items()}
 
@@ -104,8 +102,8 @@ class TreeSatOracle:
     def _decide(self, free: FeatureSet, meter: Meter) -> Answer:
         made, problem = self.constraints, self.problem
         fixed = [v for feature, v in made.selectors.items() if feature not in free]
-        columns = [c for feature in free for c in problem.space.features[feature].columns]
-        for _ in range(_MOST_CLOSE_CALLS):
+
+        def ask() -> Shown[int] | Answer:
             answer = self._solve(fixed, meter)
             if isinstance(answer, Unknown):
                 return answer
@@ -113,28 +111,17 @@ class TreeSatOracle:
                 core = self._solver.get_core() or []
                 return Entailed(frozenset(self._feature[v] for v in core))
             true = {v for v in self._solver.get_model() if v > 0}
-            cells = made.located(true)
-            point = made.boxes.enter(problem.instance, made.cells, cells, columns, self._limits)
-            outcomes, changed = problem.question.evaluate(
-                problem.classifier, point[None], problem.prediction
-            )
-            if bool(changed[0]):
-                moved = problem.space.moved(problem.instance, point)
-                return Counterexample(point, moved, float(outcomes[0]))
-            leaves = [v for v in made.leaves if v in true]
-            if not leaves:
-                return Entailed(frozenset())  # no trees: the model answers the same everywhere
-            self._forbid(leaves)
-        return Unknown(
-            UnknownReason.PRECISION,
-            f"more than {_MOST_CLOSE_CALLS} leaf boxes lie within the rounding slack",
+            return Shown(made.located(true), [v for v in made.leaves if v in true])
+
+        return ask_until_sure(
+            ask, lambda shown: replayed(problem, made.boxes, made.cells, shown, free), self._forbid
         )
 
     def _solve(self, fixed: list[int], meter: Meter) -> bool | Unknown:
         found = solve_within(self._solver, fixed, meter)
         return found if found is not None else Unknown(meter.exhausted() or UnknownReason.TIME)
 
-    def _forbid(self, leaves: list[int]) -> None:
+    def _forbid(self, leaves: Sequence[int]) -> None:
         """Forbid a combination of leaves in which the model answers as it should."""
         clause = tuple(-v for v in leaves)
         self.clauses.append(clause)
