@@ -92,7 +92,7 @@ def test_rows_may_be_added(path: Path) -> None:
     assert summary.found == len(expected()) - len(expected([2]))
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_killed_at_random_moments_it_loses_and_repeats_nothing(path: Path, jobs: int) -> None:
     draw = random.Random(jobs)
     program = str(Path(__file__).with_name("audit_program.py"))

@@ -204,6 +204,7 @@ def test_a_row_that_hangs_is_stopped_and_the_others_are_done(
     assert mended.complete == tuple(ROWS)
 
 
+@pytest.mark.slow
 def test_a_row_that_eats_memory_fails_with_its_reason(path: Path) -> None:
     summary = audit_rows(Hungry(), ROWS, path, jobs=2, memory=400 * 2**20)
     assert summary.failed == BAD_ROWS
@@ -214,6 +215,7 @@ def test_a_row_that_eats_memory_fails_with_its_reason(path: Path) -> None:
     assert audit_rows(BruteExplainer(), ROWS, path, retry_failed=True).failed == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["local", "pool"])
 def test_a_solver_that_crashes_takes_its_row_with_it(path: Path, kind: str) -> None:
     if kind == "local":
@@ -246,6 +248,7 @@ def test_any_executor_will_do(path: Path) -> None:
         assert again.found == 0
 
 
+@pytest.mark.slow
 def test_dask_will_do(path: Path) -> None:
     pytest.importorskip("distributed")
     with on_dask("local", 2) as runner:

@@ -71,6 +71,7 @@ def test_true_claims_over_numbers_are_accepted(seed: int) -> None:
     check(problem, certificate(problem))
 
 
+@pytest.mark.slow
 @given(seeds, st.data())
 @settings(max_examples=110, deadline=None)
 def test_what_a_forger_gets_accepted_is_still_true(seed: int, data: st.DataObject) -> None:
@@ -93,6 +94,7 @@ def test_what_a_forger_gets_accepted_is_still_true(seed: int, data: st.DataObjec
     is_true_by_brute_force(problem, claims)
 
 
+@pytest.mark.slow
 @given(seeds, st.data())
 @settings(max_examples=80, deadline=None)
 def test_forged_constraints_do_not_carry_a_claim_about_the_true_ones(

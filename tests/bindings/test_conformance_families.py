@@ -175,7 +175,13 @@ def cases() -> Iterator[tuple[str, str]]:
             yield family, encoding
 
 
-@pytest.mark.parametrize("limited", [False, True], ids=["free", "under constraints"])
+@pytest.mark.parametrize(
+    "limited",
+    [
+        pytest.param(False, id="free"),
+        pytest.param(True, id="under constraints", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("family", "encoding"), list(cases()))
 def test_a_family_by_an_encoding(family: str, encoding: str, limited: bool) -> None:
     problem = a_problem(family, limited=limited)

@@ -192,6 +192,7 @@ def test_an_isolation_forest_is_a_floor_on_its_own_score(run: Run) -> None:
         fitted_isolation(np.full((2, 2), np.nan))
 
 
+@pytest.mark.slow
 def test_plausible_points_are_no_outliers_and_cost_more(run: Run) -> None:
     code, out, _ = run("nearest", *MODEL, "--json")
     plain = json.loads(out)
@@ -289,6 +290,7 @@ def test_networks_of_files_have_other_norms_and_rules(run: Run, tmp_path: Path) 
     assert "--diverse" in err
 
 
+@pytest.mark.slow
 def test_groups_keep_away_from_outliers_too(run: Run) -> None:
     code, out, err = run(
         "recourse", "model.json", "data.csv", "--rows", "0:2", "--actions", "2",

@@ -196,6 +196,7 @@ def test_a_sample_is_asked_again_and_a_lie_is_found(files: Path) -> None:
         assert any("an oracle answers" in fault for fault in recheck(opened, model, 5).faults)
 
 
+@pytest.mark.slow
 def test_the_commands_of_a_store(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, model = str(files / "c.db"), str(files / "wine.json")
     audit = ["audit", model, str(files / "wine.csv"), "--store", store, "--one-each"]

@@ -141,6 +141,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -
         train_bridge(IMAGES, TrainingOptions(iterations=7), network=SIZES, checkpoint=place)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss() -> None:
     stripes = np.zeros((64, 8, 8), dtype=np.uint8)
     stripes[:, ::2] = 255

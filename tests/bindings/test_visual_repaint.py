@@ -240,6 +240,7 @@ def test_one_mean_square_per_sample_keeps_the_direction() -> None:
     assert torch.allclose(signs, gradient.sign(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_anchored_walk_without_a_push_returns_the_original() -> None:
     images = as_signed(IMAGES[:3])
     region = torch.ones(3, 1, SIDE, SIDE, dtype=torch.bool)

@@ -32,6 +32,7 @@ class _AsTrees:
         self.predict, self.scores = model.predict, model.scores
 
 
+@pytest.mark.slow
 @given(problems(finite=True))
 @settings(max_examples=60, deadline=None)
 def test_clauses_and_programs_agree_with_sorting(problem: ExplanationProblem) -> None:

@@ -80,6 +80,7 @@ def test_a_command_decides_like_our_own_oracle() -> None:
     assert agreed == {Counterexample, Entailed}
 
 
+@pytest.mark.slow
 def test_false_witnesses_and_failures_are_unknown() -> None:
     problem = problem_of(1, epsilon=1e-4)
     assert isinstance(NetworkOracle(problem).settle(problem.universe, 5.0), Entailed)

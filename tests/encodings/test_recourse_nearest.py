@@ -125,6 +125,7 @@ def every_choice(problem: ExplanationProblem, actions: Actions) -> Points:
     return np.array(list(itertools.product(*kept)))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=600,
     report_multiple_bugs=False,
@@ -169,6 +170,7 @@ def constrained(draw: st.DrawFn) -> tuple[ExplanationProblem, Distance]:
     return replace(problem, space=space), distance
 
 
+@pytest.mark.slow
 @settings(
     max_examples=500,
     deadline=None,
