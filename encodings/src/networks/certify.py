@@ -17,10 +17,11 @@ from whyproof.engine.errors import UnsupportedError
 from whyproof.engine.space import FeatureSet
 
 from .bounds.branching import choose_cuts
+from .bounds.climbing import Bounded, climb
 from .bounds.goals import Deletions, Goal, Single
 from .bounds.hidden import hidden_ranges
 from .bounds.leaf import refine_leaf
-from .bounds.node_bounds import Bounded, NodeBounds
+from .bounds.node_bounds import NodeBounds
 from .bounds.nodes import Nodes
 from .bounds.sets import Box
 from .certificate import Leaf, NetworkCertificate
@@ -172,7 +173,7 @@ class _Tree:
         attempt = 0
         while True:
             attempt += 1
-            found = self.bounds.ascend(node, steps, 0.15, 0.08)
+            found = climb(self.bounds, node, steps, 0.15, 0.08)
             values = self.bounds.values(found.nodes)[0]
             done = still & (values > self.oracle.precision)
             if bool(done.any()):

@@ -49,6 +49,7 @@ from .bounds.hidden import hidden_ranges
 from .bounds.reduction import pass_cost, reduced
 from .bounds.sets import Box, Budget, InputSet
 from .bounds.slopes import Ascent, optimise_slopes
+from .bounds.targets import Target
 from .bounds.tree import Tree, TreeResult
 from .memory import refuse_too_large
 from .neighbourhood import Neighbourhood, Play
@@ -56,8 +57,8 @@ from .oracle_data import LinearRows, OracleOptions, Proofs, Shared, Tally
 
 __all__ = ["NetworkOracle", "OracleOptions"]
 
-_CHEAP = 600_000
-"""Multiplications of a pass up to which the whole region is bounded for a rule."""
+_CHEAP = 800_000
+"""Cost of a pass up to which the whole region is bounded for a rule."""
 
 _SPARE = 10
 """One in so many of the other features is offered to a proof that is widened."""
@@ -312,6 +313,7 @@ class NetworkOracle:
         options: AttackOptions,
         warm: Counterexample | None = None,
         aim: Tensor | None = None,
+        target: Target | None = None,
     ) -> list[Counterexample | None]:
         """Look for counterexamples in a batch of free sets.
 
@@ -325,6 +327,8 @@ class NetworkOracle:
             Start from this point.
         aim
             Index of the case that each row tries to reach, -1 for the nearest.
+        target
+            What counts as a change, if not all that does.
         """
         play = self.place.play(free.any(0))
         if not len(play.columns) or not len(free):
@@ -341,7 +345,7 @@ class NetworkOracle:
             for begin in range(0, len(free), rows_at_once):
                 part = slice(begin, begin + rows_at_once)
                 own = None if aim is None else aim[part]
-                sets, goal = inputs.take(part), self.place.target
+                sets, goal = inputs.take(part), target or self.place.target
                 parts.append(attack(play.network, sets, goal, options, start, own))
         found, deviations = (torch.cat(side) for side in zip(*parts, strict=True))
         rows = found.nonzero().ravel().tolist()

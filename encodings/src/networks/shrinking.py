@@ -11,16 +11,17 @@ away as long as an attack still succeeds without them:
    until nothing in a batch succeeds.
 
 That ends in a set from which nothing can be taken, which need not be a small one.
-`polish` looks around it: free half as many effective features again, take a few members
-away at random, attack, shrink, and keep what is not larger (large neighbourhood search,
-Shaw 1998).  A few tries of that halve sets on deep networks, and it is small sets whose
-minimality can be proved.
+`polish` looks around it (large neighbourhood search, Shaw 1998) in two ways: a batch of
+rankings with noise, each cut off below the present size, and the set with half as many
+effective features again and a few members taken away, shrunk anew.  A few tries of that halve
+sets on deep networks, and it is small sets whose minimality can be proved.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ from whyproof.engine.answers import Counterexample
 from whyproof.engine.space import FeatureSet
 
 from .attack import AttackOptions
+from .bounds.targets import Target
 from .oracle import NetworkOracle
 
 __all__ = ["polish", "sensitivity", "shrink"]
@@ -38,6 +40,10 @@ _SPARED = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0, 1.15, 1.35, 1.6, 2.0)
 _EASY = (0.04, 0.08, 0.13, 0.2, 0.28, 0.36, 0.45, 0.6, 0.8, 1.0)
 _SINGLES = 64
 _ALL_SINGLES = 256
+_STARTS = 3
+_CUTS = (0.0, 0.017, 0.04, 0.08)
+_BONUS = (0.0, 0.3, 1.0, 3.0)
+_SPREAD = (0.05, 0.15, 0.4)
 
 
 def sensitivity(oracle: NetworkOracle, witness: Counterexample) -> Tensor:
@@ -111,12 +117,17 @@ def shrink(
         if found:
             singles = zip(alone, hits[len(groups) :], strict=True)
             easy = _by_ease(oracle, [(w, i) for i, w in singles if w is not None])
-            least = min(len(w.moved) for w in found)
-            best = [w for w in found if len(w.moved) == least]
-            witness = best[int(oracle.margins(best).argmin())]
+            witness = _least(oracle, found)
             order, spared = _ranked(oracle, witness)
         coarse = len(order) < 0.85 * n
     return witness
+
+
+def _least(oracle: NetworkOracle, found: Sequence[Counterexample]) -> Counterexample:
+    """Return one that moves the fewest features, and of these one with the least margin."""
+    fewest = min(len(w.moved) for w in found)
+    best = [w for w in found if len(w.moved) == fewest]
+    return best[int(oracle.margins(best).argmin())]
 
 
 def _by_ease(oracle: NetworkOracle, left_out: Sequence[tuple[Counterexample, int]]) -> list[int]:
@@ -163,12 +174,20 @@ def polish(
         Tries without a smaller set after which to stop.
     """
     rng = random.Random(0)
+    noise = torch.Generator().manual_seed(0)
     deadline = oracle.clock() + seconds
     options = AttackOptions(steps=40, deep=True)
-    best, failures, attempt = witness, 0, 0
+    starts = [shrink(oracle, w, (deadline - oracle.clock()) / 4) for w in _starts(oracle, within)]
+    best, failures, attempt = _least(oracle, [witness, *starts]), 0, 0
     while failures < patience and oracle.clock() < deadline and len(best.moved) > 2:
         effect, _ = _effects(oracle, best)
         n = len(best.moved)
+        sets = _smaller_sets(oracle, effect, best.moved, within, noise)
+        near = [w for w in oracle.attack(sets, options, warm=best) if w is not None]
+        if near:
+            best = shrink(oracle, _least(oracle, near), deadline - oracle.clock())
+            failures = 0
+            continue
         order: list[int] = effect.argsort(descending=True).tolist()
         others = [i for i in order if i in within and i not in best.moved]
         added = others[: n // 2 if attempt % 2 == 0 else n]
@@ -185,3 +204,43 @@ def polish(
         if found is not None and len(found.moved) <= len(best.moved):
             best = found
     return best
+
+
+def _starts(oracle: NetworkOracle, within: FeatureSet) -> list[Counterexample]:
+    """Return counterexamples deep inside each other decision, the most promising first.
+
+    What is promising needs few features to first order.
+    """
+    target, options = oracle.place.target, AttackOptions(steps=60, restarts=3, deep=True)
+    mask = oracle.place.mask([within])
+    found: list[tuple[int, Counterexample]] = []
+    for case in target.cases:
+        one = Target([case], oracle.place.dtype, oracle.place.device)
+        (hit,) = oracle.attack(mask, options, target=one)
+        if hit is not None:
+            order, spared = _ranked(oracle, hit)
+            found.append((len(order) - spared, hit))
+    return [hit for _, hit in sorted(found, key=lambda one: one[0])[:_STARTS]]
+
+
+def _smaller_sets(
+    oracle: NetworkOracle,
+    effect: Tensor,
+    members: FeatureSet,
+    within: FeatureSet,
+    noise: torch.Generator,
+) -> Tensor:
+    """Return sets smaller than the members: the most effective features, ranked with noise.
+
+    Members may count for more than the rest, so that sets lie near and far.
+    """
+    allowed, inside = oracle.place.mask([within, members])
+    rows: list[Tensor] = []
+    for cut, bonus, spread in product(_CUTS, _BONUS, _SPREAD):
+        size = max(1, len(members) - max(1, round(cut * len(members))))
+        draw = torch.randn(effect.shape, generator=noise, dtype=torch.float64)
+        factor = torch.exp(spread * draw).to(effect)
+        score = effect.clamp(min=0) * (1 + bonus * inside) * factor
+        top = torch.where(allowed, score, -torch.ones_like(score)).topk(size).indices
+        rows.append(torch.zeros_like(allowed).index_fill(0, top, True) & allowed)
+    return torch.stack(rows)

@@ -64,3 +64,17 @@ class Adam:
     def slow(self, factor: float) -> None:
         """Multiply the step sizes."""
         self.rates = [rate * factor for rate in self.rates]
+
+    def keep(self, tensors: Sequence[Tensor], rows: Tensor) -> None:
+        """Go on with some rows of the tensors, which are handed in.
+
+        Parameters
+        ----------
+        tensors
+            The rows that are kept, in the order of before.
+        rows
+            Which ones those are, along the first axis.
+        """
+        self.tensors = list(tensors)
+        self._mean = [t[rows] for t in self._mean]
+        self._square = [t[rows] for t in self._square]

@@ -69,8 +69,9 @@ def split(
     index: Tensor,
     point: Tensor,
     parents: Sequence[Node],
+    scores: Tensor,
     *,
-    rebound: bool,
+    rebound: int,
 ) -> list[Node]:
     """Return the children of each node that are not empty.
 
@@ -82,8 +83,10 @@ def split(
         What to split and where.
     parents
         The same nodes with their value, row and depth.
+    scores
+        What each neuron costs, ``(batch, size)``.
     rebound
-        Whether the layers after the split are bounded anew.
+        How many neurons of each layer after the split are bounded anew: those that cost most.
     """
     sides: list[tuple[Nodes, Tensor]] = []
     anchors = torch.tensor([bounds.layout.anchor_of(int(i)) for i in index])
@@ -93,7 +96,7 @@ def split(
         for sign in (1.0, -1.0):
             signs = torch.full_like(point[group], sign)
             child = some.with_cut(index[group], point[group], signs)
-            sides.append((_tightened(bounds, child, anchor, rebound), group))
+            sides.append((_tightened(bounds, child, anchor, scores[group], rebound), group))
     children: list[Node] = []
     for child, group in sides:
         empty = (child.lower > child.upper).any(1)
@@ -120,12 +123,17 @@ def split(
     return children
 
 
-def _tightened(bounds: NodeBounds, child: Nodes, anchor: int, rebound: bool) -> Nodes:
+def _tightened(
+    bounds: NodeBounds, child: Nodes, anchor: int, scores: Tensor, rebound: int
+) -> Nodes:
     network = bounds.network
     if not rebound or anchor == network.anchors[-1]:
         return child
     known = bounds.layout.bounds(child.lower, child.upper)
-    ranges = hidden_ranges(network, bounds.goal.inputs, known=known, after=anchor)
+    merit = {a: scores[:, cut] for a, cut in bounds.layout.anchors.items()}
+    ranges = hidden_ranges(
+        network, bounds.goal.inputs, known=known, after=anchor, merit=merit, most=rebound
+    )
     lower, upper = bounds.layout.flat(ranges.bounds(network))
     if ranges.empty is not None:
         # Contradicting bounds: mark the child as empty for the caller.

@@ -7,7 +7,7 @@ superset's bounds may be handed in: what holds there holds here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ def hidden_ranges(
     after: int = 0,
     ascent: Ascent = _PLAIN,
     over: Callable[[], bool] | None = None,
+    merit: Mapping[int, Tensor] | None = None,
+    most: int = 0,
 ) -> Ranges:
     """Bound every step over a set.
 
@@ -51,6 +53,9 @@ def hidden_ranges(
         How hard to optimise the slopes of each neuron.
     over
         Whether time is over: what is not yet bounded backwards then keeps its interval.
+    merit, most
+        How much each neuron matters, by step, shape ``(batch, size)``: of each layer only
+        the `most` that matter most are bounded backwards.
     """
     ranges = start_ranges(inputs)
     if known is not None:
@@ -67,7 +72,8 @@ def hidden_ranges(
         if anchor > after:
             nonlinear = network.nonlinear[0] < anchor
             if nonlinear or not inputs.is_box:
-                _tighten(network, inputs, ranges, anchor, ascent, over)
+                worth = None if merit is None else merit[anchor]
+                _tighten(network, inputs, ranges, anchor, ascent, over, worth, most)
         low, high = ranges.lower[anchor], ranges.upper[anchor]
         crossed = (low > high).any(1)
         ranges.empty = crossed if ranges.empty is None else ranges.empty | crossed
@@ -89,6 +95,8 @@ def _tighten(
     anchor: int,
     ascent: Ascent,
     over: Callable[[], bool] | None,
+    merit: Tensor | None = None,
+    few: int = 0,
 ) -> None:
     operator = network.steps[anchor].linear
     if operator is None:
@@ -114,10 +122,14 @@ def _tighten(
         lines = enclosures(network, _part_of(ranges, network, anchor, part), until=anchor)
         weights = [w[part] if len(w) > 1 else w for w in ranges.weights]
         count = len(low[part])
-        for begin in range(0, len(index), rows):
+        chosen = index
+        if merit is not None and len(index) > few:
+            worth = merit[part][:, index].clamp(min=0).sum(0)
+            chosen = index[worth.topk(few).indices.sort().values]
+        for begin in range(0, len(chosen), rows):
             if over is not None and over():
                 break
-            some = index[begin : begin + rows]
+            some = chosen[begin : begin + rows]
             start = _signed_rows(network, operator, anchor, some, count)
             bias = operator.bias[some]
             offset = torch.cat([bias, -bias])
