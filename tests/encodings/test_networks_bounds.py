@@ -218,3 +218,11 @@ def test_a_budget_of_m_features_is_proved_or_refuted() -> None:
         for deviation in result.refuted.values():
             assert int((deviation != 0).sum()) <= 2
             assert float(target.margin(local(deviation[None]))) <= 0
+
+
+def test_margins_in_single_precision_are_numbers() -> None:
+    """Regression: cases with fewer rows than others made every margin NaN, so no attack hit."""
+    unit = np.eye(3)
+    cases = [Case(unit[[0]] - unit[[1]], np.zeros(1)), Case(unit[[0, 1]] - unit[[2]], np.zeros(2))]
+    scores = torch.tensor([[3.0, 1.0, 2.0]])
+    assert Target(cases, torch.float32).margins(scores).tolist() == [[2.0, 1.0]]

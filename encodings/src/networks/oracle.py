@@ -22,6 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ from .bounds.hidden import hidden_ranges
 from .bounds.reduction import pass_cost, reduced
 from .bounds.sets import Box, Budget, InputSet
 from .bounds.slopes import Ascent, optimise_slopes
-from .bounds.targets import Target
+from .bounds.targets import Case, Target
 from .bounds.tree import Tree, TreeResult
 from .memory import refuse_too_large
 from .neighbourhood import Neighbourhood, Play
@@ -307,13 +308,20 @@ class NetworkOracle:
 
     # Attacks ----------------------------------------------------------------------
 
+    @cached_property
+    def _rough(self) -> Neighbourhood:
+        """The problem in single precision: what attacks find is replayed in any case."""
+        if self.place.dtype == torch.float32:
+            return self.place
+        return Neighbourhood(self.problem, torch.float32, self.place.device)
+
     def attack(
         self,
         free: Tensor,
         options: AttackOptions,
         warm: Counterexample | None = None,
         aim: Tensor | None = None,
-        target: Target | None = None,
+        cases: Sequence[Case] | None = None,
     ) -> list[Counterexample | None]:
         """Look for counterexamples in a batch of free sets.
 
@@ -327,16 +335,18 @@ class NetworkOracle:
             Start from this point.
         aim
             Index of the case that each row tries to reach, -1 for the nearest.
-        target
+        cases
             What counts as a change, if not all that does.
         """
-        play = self.place.play(free.any(0))
+        place = self._rough
+        play = place.play(free.any(0))
         if not len(play.columns) or not len(free):
             return [None] * len(free)
         self.tally.attacked += len(free)
         self.tally.rounds += 1
-        inputs = self.place.box(play, free)
-        start = None if warm is None else self.place.deviation(play, warm.point)
+        inputs = place.box(play, free)
+        goal = place.target if cases is None else Target(cases, place.dtype, place.device)
+        start = None if warm is None else place.deviation(play, warm.point)
         # Rows that do not fit the cache together cost several times as much.
         wide = sum(step.size for step in play.network.steps)
         rows_at_once = max(_FEW_ROWS, _CACHED // wide)
@@ -345,14 +355,13 @@ class NetworkOracle:
             for begin in range(0, len(free), rows_at_once):
                 part = slice(begin, begin + rows_at_once)
                 own = None if aim is None else aim[part]
-                sets, goal = inputs.take(part), target or self.place.target
-                parts.append(attack(play.network, sets, goal, options, start, own))
+                parts.append(attack(play.network, inputs.take(part), goal, options, start, own))
         found, deviations = (torch.cat(side) for side in zip(*parts, strict=True))
         rows = found.nonzero().ravel().tolist()
         results: list[Counterexample | None] = [None] * len(free)
         if rows:
-            points = self.place.points(play, deviations[rows])
-            for i, witness in zip(rows, self.place.replay(points), strict=True):
+            points = place.points(play, deviations[rows])
+            for i, witness in zip(rows, place.replay(points), strict=True):
                 results[i] = witness
         return results
 

@@ -30,7 +30,6 @@ from whyproof.engine.answers import Counterexample
 from whyproof.engine.space import FeatureSet
 
 from .attack import AttackOptions
-from .bounds.targets import Target
 from .oracle import NetworkOracle
 
 __all__ = ["polish", "sensitivity", "shrink"]
@@ -215,8 +214,7 @@ def _starts(oracle: NetworkOracle, within: FeatureSet) -> list[Counterexample]:
     mask = oracle.place.mask([within])
     found: list[tuple[int, Counterexample]] = []
     for case in target.cases:
-        one = Target([case], oracle.place.dtype, oracle.place.device)
-        (hit,) = oracle.attack(mask, options, target=one)
+        (hit,) = oracle.attack(mask, options, cases=[case])
         if hit is not None:
             order, spared = _ranked(oracle, hit)
             found.append((len(order) - spared, hit))

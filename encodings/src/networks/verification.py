@@ -263,8 +263,7 @@ class _Query:
             form = backward(self.network, start, lines, weights=weights)
             bound = rigorous(form, target.offset.flatten(), inputs)
         by_case = bound.reshape(len(bound), *target.offset.shape)
-        hidden = (1 - target.valid) * -1e300
-        return torch.amax(by_case + hidden, dim=2)
+        return torch.amax(by_case.masked_fill(target.valid == 0, -float("inf")), dim=2)
 
 
 def _above(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

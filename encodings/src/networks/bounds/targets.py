@@ -76,8 +76,7 @@ class Target:
     def margins(self, scores: Tensor) -> Tensor:
         """Return how far each case is from holding, ``(batch, cases)``; it holds if <= 0."""
         values = torch.einsum("bo,cro->bcr", scores, self.rows) + self.offset
-        hidden = (1 - self.valid) * -1e300
-        return (values + hidden).max(-1).values
+        return values.masked_fill(self.valid == 0, -float("inf")).max(-1).values
 
     def margin(self, scores: Tensor) -> Tensor:
         """Return how far the decision is from changing, shape ``(batch,)``."""

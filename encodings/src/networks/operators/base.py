@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,12 @@ class LinearOperator(ABC):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the value, shapes ``(batch, in)`` to ``(batch, size)``."""
-        return self.linear(*inputs) + self.bias
+        value = self.linear(*inputs)
+        return value + self.bias if self._shifts else value
+
+    @cached_property
+    def _shifts(self) -> bool:
+        return bool(self.bias.any())
 
     @abstractmethod
     def absolute(self, *inputs: Tensor) -> Tensor:
