@@ -43,18 +43,18 @@ from whyproof.engine.minimise import minimise
 from whyproof.engine.problem import ExplanationProblem
 from whyproof.engine.region import Region
 
+_MINUTE = "--seconds 58 --tree-seconds 30 --wall-seconds 60"
 _FAME = "--kind axp --train --epsilon 0.05 --listed B/MNIST_"
 SECTIONS = {
     "cxp": "--net mnist-net_256x2.onnx --epsilon 0.03,0.05,0.08,0.1",
     "redecided": "--net mnist-net_256x2.onnx --rows 0,2,6 --epsilon 0.1 --redecide 3",
-    "ratios": "--net mnist-net_256x2.onnx --rows 0,1,2,6 --epsilon 0.03,0.05,0.08,0.1 "
-    "--strategy witness,dichotomic,swift",
-    "deep": "--net mnist-net_256x4.onnx --rows 2,7,9 --epsilon 0.1,0.05 --seconds 40",
-    "convolution": "--net mnist_convSmallRELU__Point.onnx --rows 0:3 --epsilon 0.05,0.2 "
-    "--seconds 18",
-    "pooling": "--net Convnet_maxpool.onnx --rows 0 --epsilon 0.05 --seconds 18",
+    "ratios": "--net mnist-net_256x2.onnx --epsilon 0.03,0.05,0.08,0.1 "
+    "--strategy witness,dichotomic,swift --baseline-seconds 20",
+    "deep": f"--net mnist-net_256x4.onnx --rows 2,6,7,9 --epsilon 0.1,0.05 {_MINUTE}",
+    "convolution": f"--net mnist_convSmallRELU__Point.onnx --rows 0:4 --epsilon 0.05,0.2 {_MINUTE}",
+    "pooling": "--net Convnet_maxpool.onnx --rows 0 --epsilon 0.05 --seconds 40",
     "verix": "--net verix_mnist-10x2.onnx --epsilon 0.05",
-    "sigmoid": "--net ffnnSIGMOID__Point_6x200.onnx --rows 0:3 --epsilon 0.05 --seconds 18",
+    "sigmoid": f"--net ffnnSIGMOID__Point_6x200.onnx --rows 0:3 --epsilon 0.05 {_MINUTE}",
     "axp": "--kind axp --net mnist-net_256x2.onnx --rows 0 --seconds 30",
     "axp-long": "--kind axp --net mnist-net_256x2.onnx --rows 2 --seconds 300",
     "fame-10x2": f"{_FAME}10x2_B_fgsm.csv --net mnist-10x2.npz",

@@ -184,11 +184,11 @@ def _boxes(options: argparse.Namespace, section: Section) -> None:
         problem = ExplanationProblem(
             network, space, np.clip(middle, query.lower, query.upper), region
         )
-        oracle = NetworkOracle(problem, OracleOptions(tree_seconds=options.seconds / 2))
+        oracle = NetworkOracle(problem, OracleOptions(tree_seconds=0.8 * options.seconds))
         began = time.process_time()
         found = minimise(
             problem, oracle, Kind.CXP, strategy=NetworkSearch(oracle, options.seconds),
-            meter=Budget(seconds=8 * options.seconds).start(),
+            meter=Budget(seconds=options.seconds).start(),
         )  # fmt: skip
         told: dict[str, Any] = {"status": "none", "size": None}
         if found is not None:

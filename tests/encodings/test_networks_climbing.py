@@ -82,6 +82,7 @@ def test_options_change_the_way_and_not_the_answer(single: bool) -> None:
         TreeOptions(precision=1e-9),
         TreeOptions(precision=1e-9, rebound=2, look_ahead=1, batch=3),
         TreeOptions(precision=1e-9, rebound=100, steps=8),
+        TreeOptions(precision=1e-9, batch=2, memory=1),
     )
     kinds = set()
     for seed in range(6):

@@ -98,6 +98,7 @@ def split(
             child = some.with_cut(index[group], point[group], signs)
             sides.append((_tightened(bounds, child, anchor, scores[group], rebound), group))
     children: list[Node] = []
+    # Rows of their own: a view would keep its whole batch in memory.
     for child, group in sides:
         empty = (child.lower > child.upper).any(1)
         for i, parent in enumerate(group.tolist()):
@@ -107,14 +108,14 @@ def split(
             children.append(
                 Node(
                     above.case,
-                    child.lower[i],
-                    child.upper[i],
-                    child.sign[i],
-                    child.point[i],
-                    child.multiplier[i],
-                    child.slopes[i],
-                    child.weights[i],
-                    child.open[i],
+                    child.lower[i].clone(),
+                    child.upper[i].clone(),
+                    child.sign[i].clone(),
+                    child.point[i].clone(),
+                    child.multiplier[i].clone(),
+                    child.slopes[i].clone(),
+                    child.weights[i].clone(),
+                    child.open[i].clone(),
                     above.value,
                     above.row,
                     above.depth + 1,

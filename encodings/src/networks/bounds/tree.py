@@ -68,6 +68,9 @@ class TreeOptions:
     precision
         A bound counts as a proof when it exceeds this, after its rounding error is taken
         off; it covers the difference between real arithmetic and the float32 model.
+    memory
+        Bytes of open nodes from which on those nearest to a proof are taken first, so that
+        no more pile up.
     """
 
     batch: int = 128
@@ -79,6 +82,7 @@ class TreeOptions:
     root: Ascent = field(default_factory=lambda: Ascent(steps=10))
     scores: Ascent = field(default_factory=lambda: Ascent(steps=20))
     precision: float = 1e-6
+    memory: int = 2**30
 
 
 @dataclass
@@ -182,12 +186,15 @@ class Tree:
         """
         deadline = clock() + seconds
         pool = self._roots()
+        width = 5 * self.bounds.layout.size + self.bounds.layout.n_slopes + self.network.n_inputs
+        most = max(2 * self.options.batch, self.options.memory // (8 * width))
         result = self.result
         while pool:
             if clock() > deadline or stop():
                 result.finished = False
                 break
-            pool.sort(key=lambda node: node.value)
+            # The worst first finds counterexamples; the best first keeps the pool small.
+            pool.sort(key=lambda node: node.value, reverse=len(pool) > most)
             take, pool = pool[: self.options.batch], pool[self.options.batch :]
             result.nodes += len(take)
             pool += self._visit(take)
