@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from whyproof.asp.justify import (
     path_sentences,
     reason_page,
@@ -21,20 +18,9 @@ from whyproof.engine.errors import InputError
 
 from .failures import ANSWERED
 from .output import json_line, line, paragraph
-from .world_request import PersonRequest
+from .world_request import JustifyRequest
 
-__all__ = ["JustifyRequest", "justify_command"]
-
-
-@dataclass(frozen=True)
-class JustifyRequest(PersonRequest):
-    """The options of `justify`; see its help."""
-
-    with_plan: bool = False
-    partial: bool = False
-    every: bool = False
-    sentences: bool = False
-    report: Path | None = None
+__all__ = ["justify_command"]
 
 
 def justify_command(request: JustifyRequest, *, as_json: bool) -> int:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from whyproof.asp.planning import Plan, Planner, PlanOptions, PlanStatus
-from whyproof.asp.planning.options import Effects, Objective, StartPolicy
+from whyproof.asp.planning.options import Objective
 from whyproof.asp.rules.values import text_of
 from whyproof.asp.worlds import World
 from whyproof.engine.budget import Budget
@@ -19,78 +18,23 @@ from whyproof.engine.errors import InputError
 
 from .failures import ANSWERED, PARTIAL
 from .output import json_line, line, paragraph
-from .world_request import PersonRequest
+from .plan_request import PlanRequest
 
 if TYPE_CHECKING:
     from whyproof.asp.planning.population import PopulationSummary
     from whyproof.tables import Table
     from whyproof.worlds import ModelJudges
 
-__all__ = ["PlanRequest", "plan_command"]
-
-_SEARCHED = 200
-"""Paths that are looked for when only the best is shown."""
+__all__ = ["plan_command"]
 
 _HEAVY = 3e6
 """Estimated size of a world above which it is planned in a child process unasked."""
 
 
-@dataclass(frozen=True)
-class PlanRequest(PersonRequest):
-    """The options of `plan`; see its help."""
-
-    rows: str | None = None
-    model: Path | None = None
-    space: Path | None = None
-    every: bool = False
-    horizon: int = 10
-    extra: int = 0
-    objective: str = "length"
-    effects: str = "angelic"
-    goals: bool = False
-    diverse: int = 0
-    store: Path | None = None
-    jobs: int = 1
-    report: Path | None = None
-    seconds: float | None = None
-    memory: float | None = None
-
-    @property
-    def is_audit(self) -> bool:
-        """Whether everybody in the table is asked about."""
-        return self.data is not None and self.row is None
-
-    def options(self) -> PlanOptions:
-        """Return the planner's settings."""
-        start = self.start or ("ignore" if self.is_audit else "error")
-        limit = None if self.every else (1 if self.is_audit else _SEARCHED)
-        if self.diverse or self.objective == "changes":
-            limit = _SEARCHED
-        return PlanOptions(
-            horizon=self.horizon,
-            limit=limit,
-            extra=self.extra,
-            objective=_one_of("objective", self.objective, Objective),
-            effects=_one_of("effects", self.effects, Effects),
-            start=_one_of("start", start, StartPolicy),
-            goals=self.goals,
-            diverse=self.diverse,
-        )
-
-
-_Kind = TypeVar("_Kind", bound=StrEnum)
-
-
-def _one_of(option: str, given: str, kind: type[_Kind]) -> _Kind:
-    if given not in list(kind):
-        raise InputError(f"--{option} is one of {', '.join(kind)}, found {given!r}")
-    return kind(given)
-
-
 def plan_command(request: PlanRequest, *, as_json: bool) -> int:
     """Plan for one person, or audit a table."""
     request.check(one_person=False)
-    options = request.options()
+    options = request.settings()
     table = request.table()
     world = request.open(table)
     judges = _judges(request, world, table)

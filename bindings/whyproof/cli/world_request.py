@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from whyproof.engine.errors import InputError
+
+from . import options, world_options
 
 if TYPE_CHECKING:
     from whyproof.asp.rules import Value
     from whyproof.asp.worlds import World
     from whyproof.tables import Table
 
-__all__ = ["PersonRequest"]
+__all__ = ["JustifyRequest", "PersonRequest"]
 
 
 @dataclass(frozen=True)
 class PersonRequest:
     """The options that `plan` and `justify` share; see their help."""
 
-    world: Path
-    rules: Sequence[Path] = ()
-    state: Path | None = None
-    data: Path | None = None
-    row: int | None = None
-    label: str | None = None
-    desired: Sequence[str] = ()
-    undesired: Sequence[str] = ()
-    target: str | None = None
-    start: str | None = None
+    world: world_options.WorldFile
+    rules: world_options.RuleFiles = None
+    state: world_options.State = None
+    data: world_options.People = None
+    row: world_options.Person = None
+    label: options.Label = None
+    desired: world_options.Desired = None
+    undesired: world_options.Undesired = None
+    target: world_options.Target = None
+    start: world_options.Start = None
+    report: world_options.Report = None
 
     def check(self, *, one_person: bool = True) -> None:
         """Refuse options that do not go together."""
@@ -52,10 +56,10 @@ class PersonRequest:
         from whyproof.asp.worlds import Goal
         from whyproof.worlds import open_world
 
-        world = open_world(self.world, self.rules, table, target=self.target)
+        world = open_world(self.world, self.rules or (), table, target=self.target)
         world.rules()
         if self.desired or self.undesired:
-            goal = Goal(_labels(self.desired, world), _labels(self.undesired, world))
+            goal = Goal(_labels(self.desired or (), world), _labels(self.undesired or (), world))
             world = replace(world, goal=goal)
         return world
 
@@ -68,6 +72,24 @@ class PersonRequest:
         if table is None or self.row is None:
             raise InputError("--data needs --row N, the person")
         return state_of_row(world, table, self.row)
+
+
+@dataclass(frozen=True)
+class JustifyRequest(PersonRequest):
+    """The options of `justify`; see its help."""
+
+    with_plan: Annotated[
+        bool, typer.Option("--plan", help="Also justify the best path, step by step.")
+    ] = False
+    partial: Annotated[
+        bool, typer.Option("--partial", help="The state may be half filled: what still matters?")
+    ] = False
+    every: Annotated[
+        bool, typer.Option("--every", help="Name every failing literal, not one per rule.")
+    ] = False
+    sentences: Annotated[
+        bool, typer.Option("--sentences", help="Plain sentences instead of a tree.")
+    ] = False
 
 
 def _labels(texts: Sequence[str], world: World) -> tuple[Value, ...]:
