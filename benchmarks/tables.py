@@ -1,6 +1,6 @@
 """Print the tables of ``docs/benchmarks.md`` from stored results.
 
-python -m benchmarks.tables benchmarks/results/trees.json
+python -m benchmarks.tables benchmarks/results/trees.json benchmarks/results/networks.json
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from benchmarks.networks_tables import networks
 
 __all__ = ["trees"]
 
@@ -67,4 +69,5 @@ KINDS = ("axp", "cxp")
 
 if __name__ == "__main__":
     for path in sys.argv[1:]:
-        print(trees(json.loads(Path(path).read_text())))
+        stored = json.loads(Path(path).read_text())
+        print(networks(stored["results"]) if "results" in stored else trees(stored))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,7 +23,9 @@ if TYPE_CHECKING:
     from whyproof.plausible.search import PlausibleSearch
     from whyproof.tables import Table
 
-__all__ = ["CounterfactualRequest", "counterfactual_command"]
+    from .counterfactual_options import CounterfactualRequest
+
+__all__ = ["counterfactual_command"]
 
 _MENDED: dict[str, Literal["none", "validity", "plausibility"]] = {
     "plausibility": "plausibility",
@@ -34,36 +34,6 @@ _MENDED: dict[str, Literal["none", "validity", "plausibility"]] = {
 }
 _LEVELS = ("local", "group", "global")
 _DENSITIES = ("flow", "mixture", "kernel", "zuko", "none")
-
-
-@dataclass(frozen=True)
-class CounterfactualRequest:
-    """The options of the command; see its help."""
-
-    model: Path
-    data: Path
-    out: Path
-    label: str | None = None
-    level: str = "local"
-    groups: int | None = None
-    rows: str | None = None
-    world: Path | None = None
-    target: str | None = None
-    space: Path | None = None
-    integers: bool = True
-    stay: Sequence[str] = ()
-    up: Sequence[str] = ()
-    down: Sequence[str] = ()
-    classes: str | None = None
-    density: str = "flow"
-    flow: Path | None = None
-    aim: float | None = None
-    mend: str | None = None
-    picture: Path | None = None
-    images: str | None = None
-    repair_seconds: float = 10.0
-    seed: int = 0
-    device: str = "cpu"
 
 
 def counterfactual_command(request: CounterfactualRequest, *, as_json: bool) -> int:
@@ -127,7 +97,9 @@ def _open(request: CounterfactualRequest) -> tuple[PlausibleSearch, Array, list[
             f"{rows.where(row, name)}: the cell is missing; fill or drop rows with missing "
             "values first"
         )
-    actions = Actions.of(space, stay=request.stay, up=request.up, down=request.down)
+    actions = Actions.of(
+        space, stay=request.immutable or (), up=request.up or (), down=request.down or ()
+    )
     if request.world is not None:
         from whyproof.plausible.world_rules import under_world
         from whyproof.worlds import open_world

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,30 +23,9 @@ if TYPE_CHECKING:
     from whyproof.asp.rules import Rule, RuleSet, Support
     from whyproof.tables import Table
 
-__all__ = ["LearnRequest", "learn_command", "read_rule_text", "write_text"]
+    from .rule_commands import LearnRequest
 
-
-@dataclass(frozen=True)
-class LearnRequest:
-    """The options of `learn`; see their help."""
-
-    data: Path
-    out: Path | None = None
-    label: str | None = None
-    model: Path | None = None
-    heuristic: str | None = None
-    ratio: float = 0.5
-    tail: float = 0.005
-    order: str | None = None
-    target: str | None = None
-    given: Path | None = None
-    revise: Path | None = None
-    categories: Sequence[str] = ()
-    missing: Sequence[str] = ()
-    folds: int = 5
-    copies: int | None = None
-    dialect: str = "fold"
-    proposals: Path | None = None
+__all__ = ["learn_command", "read_rule_text", "write_text"]
 
 
 def learn_command(request: LearnRequest, *, as_json: bool) -> int:
@@ -57,9 +36,9 @@ def learn_command(request: LearnRequest, *, as_json: bool) -> int:
 
     _check(request)
     started = time.process_time()
-    missing = (*DEFAULT_MISSING, *request.missing)
+    missing = (*DEFAULT_MISSING, *(request.missing or ()))
     table = read_table(request.data, request.label, missing=missing)
-    rows = rule_table(table, request.categories)
+    rows = rule_table(table, _names(request.categories))
     labels = _labels(table, request)
     learner = _learner(request, table.label.name if table.label is not None else "label")
     ask = None if request.model is None else _Model(request.model, table)
@@ -83,6 +62,10 @@ def learn_command(request: LearnRequest, *, as_json: bool) -> int:
         return ANSWERED
     _in_words(request, rules, extraction, table.n_rows, seconds)
     return ANSWERED
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def read_rule_text(

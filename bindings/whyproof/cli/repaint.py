@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyproof.engine.errors import MissingExtraError, WhyproofWarning
@@ -19,47 +17,9 @@ if TYPE_CHECKING:
     from whyproof.visual.classifiers import ImageClassifier
     from whyproof.visual.repainting import Repainting
 
-__all__ = ["RepaintRequest", "repaint_command"]
+    from .repaint_options import RepaintRequest
 
-
-@dataclass(frozen=True)
-class RepaintRequest:
-    """The options of the command."""
-
-    images: tuple[Path, ...]
-    classifier: Path
-    bridge: Path
-    out: Path
-    source: str | None
-    target: str | None
-    region: str
-    attribution: str
-    inverse: bool
-    mask: Path | None
-    text: str | None
-    text_weights: Path | None
-    connected: bool
-    rectangular: bool
-    must: tuple[str, ...]
-    must_not: tuple[str, ...]
-    by_generator: bool
-    region_seconds: float
-    cell: int
-    area: float
-    scale: float
-    start_step: int
-    steps: int
-    noisy: bool
-    views: int
-    published: bool
-    narrow_to: float | None
-    copies: int
-    draws: int
-    seed: int
-    batch: int
-    classes: str | None
-    prove: float | None
-    device: str
+__all__ = ["repaint_command"]
 
 
 def repaint_command(request: RepaintRequest, *, as_json: bool) -> int:
@@ -134,8 +94,8 @@ def _options(request: RepaintRequest, classifier: ImageClassifier) -> BatchOptio
     shape = Shape(
         connected=request.connected,
         rectangular=request.rectangular,
-        must=cells_named(request.must, grid),
-        must_not=cells_named(request.must_not, grid),
+        must=cells_named(request.must or (), grid),
+        must_not=cells_named(request.must_not or (), grid),
     )
     shape.check(grid)
     source = RegionSource(

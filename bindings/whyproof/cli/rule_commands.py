@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import options
+from .bundles import bundled
 
-__all__ = ["learn", "rules_app"]
+__all__ = ["LearnRequest", "learn", "rules_app"]
 
 rules_app = typer.Typer(help="Check, test and export rules.", rich_markup_mode=None)
 
 
-def learn(
-    data: options.Data,
+@dataclass(frozen=True)
+class LearnRequest:
+    """The options of `learn`; see its help."""
+
+    data: options.Data
     label: Annotated[
         str | None, typer.Option("--label", help="Column that rules decide.", metavar="COL")
-    ] = None,
+    ] = None
     model: Annotated[
         Path | None,
         typer.Option("--model", help="Imitate this model instead.", metavar="MODEL"),
-    ] = None,
+    ] = None
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File for the rules: .lp text or .json.", metavar="RULES"),
-    ] = None,
+    ] = None
     heuristic: Annotated[
         str | None,
         typer.Option(
@@ -34,71 +39,54 @@ def learn(
             help="How literals are judged; power, or gini for --model.",
             metavar="entropy|gini|power|power(b)",
         ),
-    ] = None,
+    ] = None
     ratio: Annotated[
         float, typer.Option("--ratio", help="Most wrong rows per right one.", metavar="R")
-    ] = 0.5,
+    ] = 0.5
     tail: Annotated[
         float, typer.Option("--tail", help="Least share of rows per rule.", metavar="T")
-    ] = 0.005,
-    order: Annotated[str | None, typer.Option("--order", metavar="auto|one-class|ordered")] = None,
+    ] = 0.005
+    order: Annotated[str | None, typer.Option("--order", metavar="auto|one-class|ordered")] = None
     target: Annotated[
         str | None,
         typer.Option("--target", help="Class that rules are for, of two.", metavar="CLASS"),
-    ] = None,
+    ] = None
     given: Annotated[
         Path | None, typer.Option("--given", help="Rules that come first.", metavar="FILE")
-    ] = None,
+    ] = None
     revise: Annotated[
         Path | None,
         typer.Option("--revise", help="Rules to start from and improve.", metavar="FILE"),
-    ] = None,
+    ] = None
     categories: Annotated[
         str | None,
         typer.Option("--categories", help="Columns of numbers without order.", metavar="A,B"),
-    ] = None,
+    ] = None
     missing: Annotated[
         list[str] | None,
         typer.Option("--missing", help="Cell that means missing, such as ?", metavar="TEXT"),
-    ] = None,
+    ] = None
     folds: Annotated[
         int, typer.Option("--folds", help="Held-out parts to measure on; 0: none.", metavar="N")
-    ] = 5,
+    ] = 5
     copies: Annotated[
         int | None,
         typer.Option("--copies", help="Made-up neighbours of a row to ask about.", metavar="N"),
-    ] = None,
+    ] = None
     dialect: Annotated[
         str, typer.Option("--dialect", help="How text is written.", metavar="fold|names")
-    ] = "fold",
+    ] = "fold"
     proposals: Annotated[
         Path | None,
         typer.Option("--proposals", help="File for causal rules to approve.", metavar="FILE"),
-    ] = None,
-    json: options.Json = False,
-) -> int:
-    """Learn rules from a table, or rules that imitate a model."""
-    from .learn import LearnRequest, learn_command
+    ] = None
 
-    request = LearnRequest(
-        data=data,
-        out=out,
-        label=label,
-        model=model,
-        heuristic=heuristic,
-        ratio=ratio,
-        tail=tail,
-        order=order,
-        target=target,
-        given=given,
-        revise=revise,
-        categories=[name.strip() for name in (categories or "").split(",") if name.strip()],
-        missing=missing or (),
-        folds=folds,
-        copies=copies,
-        dialect=dialect,
-        proposals=proposals,
-    )
+
+@bundled()
+def learn(request: LearnRequest, json: options.Json = False) -> int:
+    """Learn rules from a table, or rules that imitate a model."""
+    from .learn import learn_command
+
     return learn_command(request, as_json=json)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import options
+from .bundles import bundled
 
-__all__ = ["visual_app"]
+__all__ = ["RegionsRequest", "visual_app"]
 
 visual_app = typer.Typer(
     help="Train generators and judges of images; paint masks.", rich_markup_mode=None
@@ -119,62 +121,52 @@ def paint(
     return paint_command(image, out, port=port, browser=browser)
 
 
-@visual_app.command("regions")
-def regions(
-    image: Annotated[Path, typer.Argument(help="Image to ask about.", metavar="IMAGE")],
+@dataclass(frozen=True)
+class RegionsRequest:
+    """The options of `visual regions`; see its help."""
+
+    image: Annotated[Path, typer.Argument(help="Image to ask about.", metavar="IMAGE")]
     classifier: Annotated[
         Path, typer.Option("--classifier", help="Network, an ONNX file.", metavar="NET.onnx")
-    ],
+    ]
     bridge: Annotated[
         Path | None,
         typer.Option("--bridge", help="Also compare with this generator.", metavar="WEIGHTS"),
-    ] = None,
+    ] = None
     target: Annotated[
         str | None, typer.Option("--target", help="Class to reach; else any.", metavar="CLASS")
-    ] = None,
+    ] = None
     cell: Annotated[
         int, typer.Option("--cell", "--cell-size", help="Side of a cell in pixels.", metavar="C")
-    ] = 4,
-    connected: Annotated[bool, typer.Option("--connected", help="Cells hang together.")] = False,
-    rectangular: Annotated[
-        bool, typer.Option("--rectangular", help="A rectangle of cells.")
-    ] = False,
+    ] = 4
+    connected: Annotated[bool, typer.Option("--connected", help="Cells hang together.")] = False
+    rectangular: Annotated[bool, typer.Option("--rectangular", help="A rectangle of cells.")] = (
+        False
+    )
     must: Annotated[
         list[str] | None,
         typer.Option("--must", help="A cell that is in it.", metavar="ROW,COL"),
-    ] = None,
+    ] = None
     must_not: Annotated[
         list[str] | None,
         typer.Option("--must-not", help="A cell that is not in it.", metavar="ROW,COL"),
-    ] = None,
+    ] = None
     count: Annotated[
         int, typer.Option("--count", help="Regions, smallest first; 0 for all.", min=0)
-    ] = 1,
-    time_limit: Annotated[
+    ] = 1
+    seconds: Annotated[
         float, typer.Option("--time-limit", help="Seconds for each search.", metavar="S")
-    ] = 60.0,
+    ] = 60.0
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for masks of the regions.", metavar="DIR")
-    ] = None,
-    classes: options.Classes = None,
-    json: options.Json = False,
-) -> int:
-    """List the smallest regions that can change a decision, each with a proof."""
-    from .visual_regions import RegionsRequest, regions_command
+    ] = None
+    classes: options.Classes = None
 
-    request = RegionsRequest(
-        image=image,
-        classifier=classifier,
-        bridge=bridge,
-        target=target,
-        cell=cell,
-        connected=connected,
-        rectangular=rectangular,
-        must=tuple(must or ()),
-        must_not=tuple(must_not or ()),
-        count=count,
-        seconds=time_limit,
-        out=out,
-        classes=classes,
-    )
+
+@visual_app.command("regions")
+@bundled()
+def regions(request: RegionsRequest, json: options.Json = False) -> int:
+    """List the smallest regions that can change a decision, each with a proof."""
+    from .visual_regions import regions_command
+
     return regions_command(request, as_json=json)

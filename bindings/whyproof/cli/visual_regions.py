@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .failures import ANSWERED, PARTIAL
@@ -17,26 +15,9 @@ if TYPE_CHECKING:
     from whyproof.visual.classifiers import ImageClassifier
     from whyproof.visual.pixels import Pixels
 
-__all__ = ["RegionsRequest", "regions_command"]
+    from .visual_options import RegionsRequest
 
-
-@dataclass(frozen=True)
-class RegionsRequest:
-    """The options of the command."""
-
-    image: Path
-    classifier: Path
-    bridge: Path | None
-    target: str | None
-    cell: int
-    connected: bool
-    rectangular: bool
-    must: tuple[str, ...]
-    must_not: tuple[str, ...]
-    count: int
-    seconds: float
-    out: Path | None
-    classes: str | None
+__all__ = ["regions_command"]
 
 
 def regions_command(request: RegionsRequest, *, as_json: bool) -> int:
@@ -61,8 +42,8 @@ def regions_command(request: RegionsRequest, *, as_json: bool) -> int:
     shape = Shape(
         connected=request.connected,
         rectangular=request.rectangular,
-        must=cells_named(request.must, grid),
-        must_not=cells_named(request.must_not, grid),
+        must=cells_named(request.must or (), grid),
+        must_not=cells_named(request.must_not or (), grid),
     )
     budget = Budget(seconds=request.seconds, count=request.count or None)
     search = RegionSearch(problem, NetworkOracle(problem), grid, shape, budget)

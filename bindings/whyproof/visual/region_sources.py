@@ -7,6 +7,7 @@ decision at all, found by an exact oracle or by the generator.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -188,7 +189,7 @@ class RegionSource:
         return grid.pixels(found.cells)
 
 
-def cells_named(names: tuple[str, ...], grid: Grid) -> frozenset[int]:
+def cells_named(names: Sequence[str], grid: Grid) -> frozenset[int]:
     """Return cells given as ``ROW,COLUMN``, counted from 0.
 
     Raises

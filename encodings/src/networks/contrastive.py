@@ -29,6 +29,9 @@ from .shrinking import polish, shrink
 
 __all__ = ["Grade", "SharedTree", "grade"]
 
+_DEARER = 10
+"""How many times as long optimised bounds take as default ones."""
+
 
 @dataclass(frozen=True)
 class SharedTree:
@@ -178,7 +181,7 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> Grade:
         return Grade(1)
     clock = oracle.clock
     deadline = clock() + seconds
-    low, margin = _first_grade(oracle, members)
+    low, margin = _first_grade(oracle, members, seconds / 2)
     high, step = len(members), max(1, (len(members) - low) // 3 if low else 1)
     while high - low > 1 and (left := deadline - clock()) > 0:
         attempt = min(low + step, high - 1)
@@ -194,15 +197,27 @@ def grade(oracle: NetworkOracle, members: FeatureSet, seconds: float) -> Grade:
     return Grade(low + 1 if low else 0, margin)
 
 
-def _first_grade(oracle: NetworkOracle, members: FeatureSet) -> tuple[int, float | None]:
-    """Return what linear bounds alone prove, for several m in one batch."""
+def _first_grade(
+    oracle: NetworkOracle, members: FeatureSet, seconds: float
+) -> tuple[int, float | None]:
+    """Return what linear bounds alone prove, for several m in one batch.
+
+    Default lines come first: on large networks there is no time for better ones.
+    """
     n = len(members)
     parts = (1, 2, 4, *range(8, 64, 8))
     sizes = sorted({max(1, min(n - 1, n * part // 64)) for part in parts})
     play, sets = oracle.budgets(frozenset(), members, sizes)
-    found = oracle.bound(play, sets, hidden=Ascent(steps=8), scores=Ascent(steps=15))
     best: tuple[int, float | None] = 0, None
-    for m, margin in zip(sizes, found.margin.tolist(), strict=True):
-        if margin > oracle.precision:
-            best = m, margin
+    left = seconds
+    for hidden, scores in ((Ascent(steps=0), Ascent(steps=0)), (Ascent(steps=8), Ascent(steps=15))):
+        began = oracle.clock()
+        found = oracle.bound(play, sets, hidden=hidden, scores=scores, seconds=left)
+        took = oracle.clock() - began
+        left -= took
+        for m, margin in zip(sizes, found.margin.tolist(), strict=True):
+            if margin > oracle.precision and m > best[0]:
+                best = m, margin
+        if left < _DEARER * took:
+            break
     return best

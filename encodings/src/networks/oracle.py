@@ -407,19 +407,25 @@ class NetworkOracle:
         *,
         hidden: Ascent | None = None,
         scores: Ascent | None = None,
+        seconds: float = float("inf"),
     ) -> Proofs:
         """Bound the lead of the decision over a batch of sets in the columns in play."""
         with _threads(self.options.threads):
-            return self._bound(play, inputs, hidden, scores)
+            return self._bound(play, inputs, hidden, scores, seconds)
 
     def _bound(
-        self, play: Play, inputs: InputSet, hidden: Ascent | None, scores: Ascent | None
+        self,
+        play: Play,
+        inputs: InputSet,
+        hidden: Ascent | None,
+        scores: Ascent | None,
+        seconds: float,
     ) -> Proofs:
         self.tally.bounded += inputs.batch
         self.tally.rounds += 1
         target, network = self.place.target, play.network
         plain = Ascent(steps=0)
-        deadline = self.clock() + self.options.tree_seconds
+        deadline = self.clock() + min(self.options.tree_seconds, self.meter.remaining, seconds)
 
         def over() -> bool:
             return self.clock() > deadline
