@@ -187,22 +187,34 @@ def polish(
             best = shrink(oracle, _least(oracle, near), deadline - oracle.clock())
             failures = 0
             continue
-        order: list[int] = effect.argsort(descending=True).tolist()
-        others = [i for i in order if i in within and i not in best.moved]
-        added = others[: n // 2 if attempt % 2 == 0 else n]
-        dropped = rng.sample(sorted(best.moved), n // 8) if attempt % 3 else []
+        found = _through_wider(oracle, best, effect, within, attempt, rng, deadline)
         attempt += 1
-        free = best.moved.union(added).difference(dropped)
-        (found,) = oracle.attack(oracle.place.mask([free]), options, warm=best)
-        if found is not None:
-            found = shrink(oracle, found, deadline - oracle.clock())
-        if found is None or len(found.moved) >= len(best.moved):
-            failures += 1
-        else:
-            failures = 0
-        if found is not None and len(found.moved) <= len(best.moved):
+        smaller = found is not None and len(found.moved) < n
+        failures = 0 if smaller else failures + 1
+        if found is not None and len(found.moved) <= n:
             best = found
     return best
+
+
+def _through_wider(
+    oracle: NetworkOracle,
+    witness: Counterexample,
+    effect: Tensor,
+    within: FeatureSet,
+    attempt: int,
+    rng: random.Random,
+    deadline: float,
+) -> Counterexample | None:
+    """Free half as many effective features again, or as many, drop a few, and shrink anew."""
+    n = len(witness.moved)
+    order: list[int] = effect.argsort(descending=True).tolist()
+    others = [i for i in order if i in within and i not in witness.moved]
+    added = others[: n // 2 if attempt % 2 == 0 else n]
+    dropped = rng.sample(sorted(witness.moved), n // 8) if attempt % 3 else []
+    free = witness.moved.union(added).difference(dropped)
+    options = AttackOptions(steps=40, deep=True)
+    (found,) = oracle.attack(oracle.place.mask([free]), options, warm=witness)
+    return None if found is None else shrink(oracle, found, deadline - oracle.clock())
 
 
 def _starts(oracle: NetworkOracle, within: FeatureSet) -> list[Counterexample]:
