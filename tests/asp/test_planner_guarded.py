@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from whyproof.asp.planning import Planner, PlanOptions, PlanStatus
 from whyproof.asp.planning.guarded import plan_guarded
 from whyproof.asp.rules import Body, Literal, Operator, read_rules
@@ -51,6 +53,7 @@ def test_time_ends_grounding_and_the_heaviest_part_is_named() -> None:
     assert "largest part" in plan.proof
 
 
+@pytest.mark.slow
 def test_memory_ends_grounding() -> None:
     world, start = _heavy()
     # What the parent has used before must not count: a child takes over its highest mark.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from random_rules import NUMBERS, WORDS, bodies, literals, rule_sets, tables
@@ -51,6 +52,7 @@ def test_simplified_bodies_cover_the_same_rows(body: Body, table: Table) -> None
         assert simplified(simple) == simple
 
 
+@pytest.mark.slow
 @given(rule_sets(), st.data(), tables())
 def test_subsumed_rules_decide_nothing(rules: RuleSet, data: st.DataObject, table: Table) -> None:
     doubled = [*rules.rules, *data.draw(st.permutations(rules.rules))]

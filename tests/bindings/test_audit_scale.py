@@ -191,6 +191,7 @@ class Crashing(Odd):
 BAD_ROWS = tuple(row for row, point in ROWS.items() if point[0] == 0 and point[1] == 1)
 
 
+@pytest.mark.slow
 def test_a_row_that_hangs_is_stopped_and_the_others_are_done(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_rules_bind_every_answer(capsys: pytest.CaptureFixture[str]) -> None:
             assert flip["evidence"]["point"]["income"] >= income
 
 
+@pytest.mark.slow
 def test_words_say_when_a_reason_needs_constraints(capsys: pytest.CaptureFixture[str]) -> None:
     for row in range(30):
         code, out, _ = run(

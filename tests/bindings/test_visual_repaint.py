@@ -519,6 +519,7 @@ def test_a_diffusion_model_paints_its_own_distribution() -> None:
     assert float(found[region].mean()) == pytest.approx(0.2, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_diffusion_model_serves_as_generator() -> None:
     images, targets = wanted(6)
     regions = np.ones(images.shape[:3], dtype=bool)
@@ -542,6 +543,7 @@ class Rank:
         self.global_rank, self.world_size = rank, world
 
 
+@pytest.mark.slow
 def test_devices_share_images_and_put_them_in_order() -> None:
     images, targets = wanted(5)
     regions = np.ones(images.shape[:3], dtype=bool)

@@ -87,6 +87,7 @@ def test_families_under_constraints(family: object, seed: int) -> None:
     check_oracle(Subject(a_finite(family, 62_000 + 10 * seed), best))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("encoding", ["clauses", "program", "asp"])
 def test_encodings_of_trees_respect_constraints(encoding: str, seed: int) -> None:
@@ -103,6 +104,7 @@ def test_circuits(encoding: str, data: st.DataObject) -> None:
     check_oracle(Subject(data.draw(random_circuits.problems()), encoded(encoding)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", CIRCUITS)
 @settings(max_examples=8, deadline=None)
 @given(st.data())
@@ -118,6 +120,7 @@ def test_graphs_by_every_encoding(encoding: str, data: st.DataObject) -> None:
     check_oracle(Subject(data.draw(test_graphs.problems()), encoded(encoding)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", CIRCUITS)
 @settings(max_examples=8, deadline=None)
 @given(st.data())

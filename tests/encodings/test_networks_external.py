@@ -62,6 +62,7 @@ def command(mode: str) -> CommandVerifier:
     return CommandVerifier(f"{sys.executable} {FAKE} {{onnx}} {{vnnlib}} {{result}} {mode}", mode)
 
 
+@pytest.mark.slow
 def test_a_command_decides_like_our_own_oracle() -> None:
     agreed = set()
     for seed in range(4):

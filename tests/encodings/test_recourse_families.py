@@ -113,6 +113,7 @@ def every_point(space: FeatureSpace) -> Points:
     return np.array(list(itertools.product(*values)), dtype=np.float64)
 
 
+@pytest.mark.slow
 @settings(parent=QUICK, max_examples=50)
 @given(additive(), st.sampled_from(NORMS), st.data())
 def test_linear_models_with_tables_and_rules_agree_with_all_points(

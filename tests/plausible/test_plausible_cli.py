@@ -129,6 +129,7 @@ def test_pictures(folder: Path) -> None:
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_what_rows_mend_by_steps_of_their_own_may_be_said(folder: Path) -> None:
     found: dict[str, dict[str, object]] = {}
     for mend in ("none", "plausibility"):
@@ -141,6 +142,7 @@ def test_what_rows_mend_by_steps_of_their_own_may_be_said(folder: Path) -> None:
         assert float(str(found["plausibility"][key])) >= float(str(found["none"][key]))
 
 
+@pytest.mark.slow
 def test_rows_that_are_images_are_drawn_as_such(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

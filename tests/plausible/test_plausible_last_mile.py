@@ -160,6 +160,7 @@ def test_rows_that_cannot_become_plausible_still_get_a_confirmed_point(level: st
     assert set(found.outcomes) <= {Outcome.FOUND, Outcome.MENDED, Outcome.EXACT}
 
 
+@pytest.mark.slow
 def test_every_row_is_either_confirmed_or_proved_impossible() -> None:
     space = FeatureSpace.of(["a", "b", "c"], {n: Integers(lower=0, upper=40) for n in "abc"})
     rules = Actions.of(space, up=["a"], down=["b"], stay=["c"])
