@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from whyproof.encodings.networks.bounds.climbing import climb  # noqa: E402
 from whyproof.encodings.networks.bounds.goals import Deletions, Single  # noqa: E402
 from whyproof.encodings.networks.bounds.local import Localiser  # noqa: E402
-from whyproof.encodings.networks.bounds.nodes import Node, Nodes  # noqa: E402
+from whyproof.encodings.networks.bounds.nodes import Nodes  # noqa: E402
 from whyproof.encodings.networks.bounds.sets import Box  # noqa: E402
 from whyproof.encodings.networks.bounds.targets import Case, Target  # noqa: E402
 from whyproof.encodings.networks.bounds.tree import Tree, TreeOptions  # noqa: E402
@@ -41,20 +41,16 @@ def tree_of(seed: int, epsilon: float, *, single: bool, options: TreeOptions | N
     return Tree(local, goal, target, lambda p, s: [True] * len(p), chosen)
 
 
-def start(tree: Tree) -> list[Node]:
-    return tree._roots()
-
-
 @pytest.mark.parametrize("rate", [0.05, 0.3, 5.0])
 @pytest.mark.parametrize("single", [True, False])
 def test_a_climb_never_ends_below_its_start_and_keeps_what_proves(
     rate: float, single: bool
 ) -> None:
     """Regression: a multiplier that overshot weakened the whole subtree below it."""
-    proofs = 0
+    proofs, kept = 0, 0
     for seed in range(24):
         tree = tree_of(seed, 0.1 + 0.05 * (seed % 8), single=single)
-        roots = start(tree)
+        roots = tree._roots()
         if not roots:
             continue
         nodes = Nodes.stack(roots, torch.device("cpu"))
@@ -66,13 +62,18 @@ def test_a_climb_never_ends_below_its_start_and_keeps_what_proves(
         found = climb(tree.bounds, nodes, 9, rate, rate)
         after = tree.bounds.values(found.nodes)
         asked = nodes.open
-        assert bool((after[asked].sum() >= before[asked].clamp(max=0.5).sum() - 1e-9).all())
+        # Where nothing was proved on the way, all that is asked counted at every step.
+        same = (found.nodes.open == asked).all(1)
+        gain = after.clamp(max=0.5) - before.clamp(max=0.5)
+        assert bool(((gain * asked).sum(1)[same] >= -1e-9).all())
+        kept += int(same.sum())
         assert torch.allclose(after, found.values)
         assert not bool((found.nodes.open & ~nodes.open).any())
         if single:
             closed = asked & ~found.nodes.open
             proofs += int(closed.sum())
             assert bool((after[closed] > 1e-9).all())
+    assert kept
     assert proofs or not single or rate > 1
 
 
@@ -94,4 +95,4 @@ def test_options_change_the_way_and_not_the_answer(single: bool) -> None:
             answers.append(result.proved)
         assert len(set(answers)) == 1
         kinds.add(answers[0])
-    assert kinds <= {True, False}
+    assert kinds == {True, False}

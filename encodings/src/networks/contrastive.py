@@ -30,7 +30,7 @@ from .shrinking import polish, shrink
 __all__ = ["Grade", "SharedTree", "grade"]
 
 _DEARER = 10
-"""How many times as long optimised bounds take as default ones."""
+"""Optimised bounds are taken to last so many times as long as default ones."""
 
 
 @dataclass(frozen=True)
